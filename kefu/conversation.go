@@ -162,6 +162,7 @@ type Settlement struct {
 	Owner    AgentID       // who owns the customer at Entry from now on; "" = nobody
 	Borrowed int
 	Answer   Answer
+	Replace  bool // Answer takes the place of one decided before: the way it named did not work out
 
 	Deliveries []Delivery
 	Record     *Record // for explain; nil = not worth one

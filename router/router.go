@@ -1,0 +1,175 @@
+// Package router decides which agent gets a conversation and brings it to him.
+//
+// The decision itself (Decide, Conclude, ResolveTag) is pure: a snapshot in, a
+// plan out. Around it stand five calls to the store: receive the push, take a
+// seat, settle, and for races look up and release. Route always answers: what
+// is broken behind it ends in the plain transfer, by which WeChat's own desk
+// takes the customer.
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"kefud/kefu"
+)
+
+// A Store keeps conversations. Each method is one round trip.
+type Store interface {
+	Receive(ctx context.Context, r kefu.Receipt) (kefu.Received, error)
+	Lookup(ctx context.Context, c kefu.CustomerID, key kefu.MessageKey) (kefu.Received, error)
+	Seat(ctx context.Context, r kefu.SeatRequest) (kefu.Seat, error)
+	Settle(ctx context.Context, s kefu.Settlement) (kefu.Settled, error)
+	Release(ctx context.Context, c kefu.CustomerID, seat kefu.Seat) error
+}
+
+// A Board knows who is there and how busy. It answers from memory.
+type Board interface {
+	Roster(now time.Time) *kefu.Roster
+	Load(agent kefu.AgentID) kefu.Load
+	Note(loads []kefu.Load)
+}
+
+// Options are a router's parts. All but Relay and Now are needed.
+type Options struct {
+	Store Store
+	Board Board
+	Table func() *kefu.Table
+	Relay Forwarder        // nil = every agent is reached through WeChat's desk
+	Now   func() time.Time // nil = time.Now
+	// Budget is how long one push may take in all; a repeat of a push that has
+	// been in work for longer is not waited for.
+	Budget time.Duration
+}
+
+// A Router routes pushes. It is safe for concurrent use.
+type Router struct {
+	store  Store
+	board  Board
+	table  func() *kefu.Table
+	relay  Forwarder
+	now    func() time.Time
+	budget time.Duration
+	reach  reaches
+	memory memory
+}
+
+// New makes a router.
+func New(o Options) *Router {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Router{
+		store: o.Store, board: o.Board, table: o.Table, relay: o.Relay, now: o.Now, budget: o.Budget,
+		reach: reaches{relay: o.Relay},
+	}
+}
+
+// Notices are useful for so long. The greeting's is WeChat's own window after
+// an enter event, from the app's allowance.
+const noticeUseful = 5 * time.Minute
+
+// Route answers one push. It returns a decision whatever happens, at the latest
+// soon after ctx ends; trouble makes the decision Degraded.
+func (r *Router) Route(ctx context.Context, m kefu.Message) kefu.Decision {
+	var d kefu.Decision
+	func() {
+		defer func() {
+			if p := recover(); p != nil {
+				d = r.degrade(m, kefu.CausePanic, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+			}
+		}()
+		d = r.route(ctx, m)
+	}()
+	return d
+}
+
+func (r *Router) route(ctx context.Context, m kefu.Message) kefu.Decision {
+	if !m.Kind.Routed() {
+		return kefu.Decision{Answer: kefu.Answer{Way: kefu.WaySuccess}, At: r.now(), Reason: kefu.ReasonIgnored}
+	}
+	if d, ok := r.memory.recall(m.Customer, m.Key, r.now()); ok {
+		return d
+	}
+	table := r.table()
+	app := table.App(m.Customer.App)
+	if app == nil || app.Entry(app.Default) == nil {
+		return r.unrouted(m, app)
+	}
+	w := &work{Router: r, m: m, app: app, table: table, at: r.now()}
+	w.roster = r.board.Roster(w.at)
+	got, err := r.store.Receive(ctx, w.receipt())
+	switch {
+	case err != nil:
+		return r.degrade(m, kefu.CauseStore, fmt.Errorf("receive: %w", err))
+	case got.Repeat:
+		return r.repeat(ctx, m, got)
+	case got.Kept:
+		return w.keep(ctx, got)
+	}
+	return w.assign(ctx, got.Conversation)
+}
+
+// unrouted answers a push to an app that has no entries: a switchboard, or one
+// that a reload has just removed. A human at its desk gets the message.
+func (r *Router) unrouted(m kefu.Message, app *kefu.App) kefu.Decision {
+	if app == nil {
+		return r.degrade(m, kefu.CauseTable, errors.New("no such app in the routing table"))
+	}
+	return kefu.Decision{Answer: fallback(m), At: r.now(), Reason: kefu.ReasonPool}
+}
+
+// fallback is the answer that always works.
+func fallback(m kefu.Message) kefu.Answer {
+	if m.Kind.FromCustomer() {
+		return kefu.Answer{Way: kefu.WayPlain}
+	}
+	return kefu.Answer{Way: kefu.WaySuccess}
+}
+
+// degrade answers a push although something is broken, and remembers the answer
+// for its repeats, since the store may not.
+func (r *Router) degrade(m kefu.Message, cause kefu.Cause, err error) kefu.Decision {
+	if errors.Is(err, context.DeadlineExceeded) {
+		cause = kefu.CauseBudget
+	}
+	d := kefu.Decision{
+		Answer: fallback(m), At: r.now(), Reason: kefu.ReasonDegraded,
+		Degraded: true, Cause: cause, Err: err,
+	}
+	r.memory.remember(m.Customer, m.Key, d)
+	return d
+}
+
+// repeat answers a push that was seen before, as it was answered then. If
+// another goroutine or process is still at it, its answer is waited for; if that
+// never came, the first try ended in the fallback, or its process did.
+func (r *Router) repeat(ctx context.Context, m kefu.Message, got kefu.Received) kefu.Decision {
+	const firstLook, lastLook = 10 * time.Millisecond, 160 * time.Millisecond
+	for pause := firstLook; !got.Answer.Decided(); pause = min(2*pause, lastLook) {
+		if r.now().Sub(got.First) > r.budget {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return r.degrade(m, kefu.CauseBudget, ctx.Err())
+		case <-time.After(pause):
+		}
+		again, err := r.store.Lookup(ctx, m.Customer, m.Key)
+		if err != nil {
+			return r.degrade(m, kefu.CauseStore, fmt.Errorf("look up a push in work: %w", err))
+		}
+		got.Answer = again.Answer
+	}
+	d := kefu.Decision{
+		Answer: got.Answer, At: got.First, Agent: got.Answer.Agent,
+		Entry: got.Entry, Reason: kefu.ReasonRepeat, Repeat: true,
+	}
+	if !d.Answer.Decided() {
+		d.Answer = fallback(m)
+	}
+	return d
+}
