@@ -1,0 +1,122 @@
+package config
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"kefud/kefu"
+)
+
+const routed = `
+agents:
+  - {id: wang, name: 王小姐, capacity: 3, desk: {app: shop, account: a@gh, openid: o, kf_id: k}, relay: {app: board, openid: r}}
+  - {id: li, presence: online}
+  - {id: zhao, presence: paused}
+  - {id: sun, presence: away, away_until: 2026-11-22T10:00:00Z}
+groups:
+  - {name: presale, agents: [wang, li]}
+apps:
+  - name: shop
+    token: t
+    sticky: 1h
+    conversation_idle: 5m
+    allowance: {after_message: 4, after_message_window: 3h, after_enter: 1, after_enter_window: 2m}
+    notices: {greeting: hello, waiting: "", reassigned: "", closed: ""}
+    default_entry: cs1
+    entries:
+      - {tag: cs1, name: Sales, link: /p, answer_timeout: 3m, steps: [{agent: zhao, wait: 10s}, {group: presale}]}
+      - {tag: "order:*", sticky: 0}
+  - {name: board, kind: official_account, role: switchboard, token: t}
+`
+
+func TestTable(t *testing.T) {
+	t.Parallel()
+	table, err := mustParse(t, routed, nil).Table()
+	if err != nil {
+		t.Fatal(err)
+	}
+	agents := []kefu.Agent{
+		{
+			ID: "wang", Name: "王小姐", Capacity: 3,
+			Desk:  kefu.Desk{App: "shop", Account: "a@gh", User: "o", ID: "k"},
+			Relay: kefu.Relay{App: "board", User: "r"},
+		},
+		{ID: "li", Name: "li", Capacity: 5, Manual: kefu.Manual{State: kefu.ManualOnline}},
+		{ID: "zhao", Name: "zhao", Capacity: 5, Manual: kefu.Manual{State: kefu.ManualPaused}},
+		{ID: "sun", Name: "sun", Capacity: 5, Manual: kefu.Manual{
+			State: kefu.ManualAway, Until: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC),
+		}},
+	}
+	if diff := cmp.Diff(agents, table.Agents); diff != "" {
+		t.Errorf("agents (-want +got):\n%s", diff)
+	}
+	want := kefu.App{
+		ID: "shop", Sticky: time.Hour, Idle: 5 * time.Minute, Default: "cs1",
+		Allowance: kefu.Allowance{
+			AfterMessage: 4, AfterMessageWindow: 3 * time.Hour, AfterEnter: 1, AfterEnterWindow: 2 * time.Minute,
+		},
+		Entries: []kefu.Entry{
+			{
+				Tag: "cs1", Name: "Sales", Sticky: time.Hour, AnswerTimeout: 3 * time.Minute, Link: "/p",
+				Steps: []kefu.Step{
+					{Agents: []kefu.AgentID{"zhao"}, Wait: 10 * time.Second},
+					{Group: "presale", Agents: []kefu.AgentID{"wang", "li"}},
+				},
+			},
+			{Tag: "order:*", AnswerTimeout: 2 * time.Minute, Steps: []kefu.Step{}},
+		},
+	}
+	got := *table.App("shop")
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(kefu.App{}), cmpopts.IgnoreFields(kefu.App{}, "Notices")); diff != "" {
+		t.Errorf("app (-want +got):\n%s", diff)
+	}
+	if !got.Notices.Has(kefu.NoticeGreeting) || got.Notices.Has(kefu.NoticeWaiting) {
+		t.Error("want a greeting and no waiting notice")
+	}
+	if board := table.App("board"); !board.Switchboard || !board.Official {
+		t.Errorf("board: got %+v, want a switchboard of an official account", board)
+	}
+}
+
+func TestNamesAgents(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		kind, transfer string
+		want           bool
+	}{
+		{KindMiniProgram, TransferAuto, false},
+		{KindMiniProgram, TransferAlways, true},
+		{KindMiniProgram, TransferNever, false},
+		{KindOfficialAccount, TransferAuto, true},
+		{KindOfficialAccount, TransferAlways, true},
+		{KindOfficialAccount, TransferNever, false},
+	} {
+		c := Default()
+		c.Apps[0].Kind, c.Apps[0].TransferToAgent = tt.kind, tt.transfer
+		table, err := c.Table()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := table.App("shop").NamesAgents; got != tt.want {
+			t.Errorf("%s, %s: got %t, want %t", tt.kind, tt.transfer, got, tt.want)
+		}
+	}
+}
+
+func TestTableOfUncheckedConfig(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(*Config){
+		"no such group": func(c *Config) { c.Groups = nil },
+		"no such agent": func(c *Config) { c.Agents = nil },
+		"no template":   func(c *Config) { c.Apps[0].Notices.Closed = "{{" },
+	} {
+		c := Default()
+		spoil(c)
+		if _, err := c.Table(); err == nil {
+			t.Errorf("%s: got no error", name)
+		}
+	}
+}
