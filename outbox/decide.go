@@ -1,0 +1,211 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"kefud/kefu"
+)
+
+// The outbox's own words for why a delivery was not sent. A Fault adds others.
+const (
+	reasonExpired     = "expired"
+	reasonNoApp       = "no_app"       // its app has left the config
+	reasonSwitchedOff = "switched_off" // its notice has no text any more
+	reasonNoAllowance = "no_allowance"
+	reasonAttempts    = "attempts" // tried too often
+	reasonText        = "text"     // the notice's text cannot be made
+	reasonPanic       = "panic"
+	reasonBusy        = "busy"     // its app has its share of the workers
+	reasonLate        = "late"     // too little is left of the lease
+	reasonStopping    = "stopping" // the process ends
+	reasonUnknown     = "unknown"  // the sender's error does not say
+)
+
+// Without allowance, a lane is looked at again after waitLeast to waitMost.
+// The queue need not do that any sooner when the allowance grows.
+const (
+	waitLeast = 2 * time.Second
+	waitMost  = 4 * time.Second
+)
+
+// A Fault is what the outbox asks of a Sender's error. An error that has none
+// in its chain may be repeated, and may have been sent.
+type Fault interface {
+	Retryable() bool           // the same send may succeed later
+	Reason() string            // stable word for metrics and logs, such as "unauthorized"
+	AllowanceGone() bool       // WeChat takes no more for this customer until he acts
+	MaybeSent() bool           // it is not certain that the message was not taken
+	RetryAfter() time.Duration // at least this long before a repetition; 0 = as you like
+}
+
+// A Backoff is the pause between repetitions: random up to Base, twice that
+// after each further failure, never over Cap.
+type Backoff struct{ Base, Cap time.Duration }
+
+func (b Backoff) orDefault() Backoff {
+	if b.Base <= 0 {
+		b.Base = 200 * time.Millisecond
+	}
+	if b.Cap <= 0 {
+		b.Cap = 30 * time.Second
+	}
+	return b
+}
+
+// delay gives the pause after so many earlier failures, at least the given time.
+func (b Backoff) delay(fails int, least time.Duration) time.Duration {
+	ceiling := min(b.Base, b.Cap)
+	for range fails {
+		if ceiling > b.Cap/2 {
+			ceiling = b.Cap
+			break
+		}
+		ceiling *= 2
+	}
+	d := rand.N(ceiling + 1)
+	if d < least {
+		return least + rand.N(b.Base+1)
+	}
+	return d
+}
+
+// decide sends a lane's head, or finds why not to. The error, if any, is what
+// the verdict is due to.
+func (o *Outbox) decide(ctx context.Context, lane kefu.Lane, admitted bool) (kefu.Verdict, error) {
+	d, now := lane.Delivery, o.now()
+	left := lane.Lease.Sub(now) - o.lease/3 // the last third is for telling the queue
+	switch {
+	case expired(d, now):
+		return unsent(lane, kefu.OutcomeDropped, reasonExpired), nil
+	case ctx.Err() != nil:
+		return putBack(lane, reasonStopping, now), nil
+	case !admitted:
+		return putBack(lane, reasonBusy, o.pool.turn(d.To.App, now)), nil
+	case left <= 0:
+		return putBack(lane, reasonLate, now), nil
+	}
+	note, err := o.compose(d)
+	switch {
+	case err != nil:
+		return unsent(lane, kefu.OutcomeBuried, note.refusal), err
+	case note.refusal != "":
+		return unsent(lane, kefu.OutcomeDropped, note.refusal), nil
+	case !lane.Allowed:
+		again := now.Add(waitLeast + rand.N(waitMost-waitLeast))
+		return putBack(lane, reasonNoAllowance, earlier(d.Expires, again)), nil
+	}
+	err = o.send(ctx, d.To, note.text, left)
+	return o.judge(d, err), err
+}
+
+// send gives up after the time left. It does not end with ctx: a message on
+// its way when the process is told to stop is better waited for than guessed at.
+func (o *Outbox) send(ctx context.Context, to kefu.CustomerID, text string, left time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), left)
+	defer cancel()
+	return safely(func() error { return o.sender.SendText(ctx, to, text) })
+}
+
+// A draft is the text to send or, without one, the reason why there is none.
+type draft struct{ text, refusal string }
+
+// compose makes a delivery's text. An error comes with its reason.
+func (o *Outbox) compose(d kefu.Delivery) (draft, error) {
+	var note draft
+	err := safely(func() error {
+		table := o.table()
+		app := table.App(d.To.App)
+		if app == nil {
+			note.refusal = reasonNoApp
+			return nil
+		}
+		text, err := app.Notices.Render(d.Notice, noticeData(table, app, d))
+		note.text = text
+		return err
+	})
+	switch {
+	case errors.As(err, new(*panicError)):
+		return draft{refusal: reasonPanic}, err
+	case err != nil:
+		return draft{refusal: reasonText}, err
+	case note == (draft{}):
+		return draft{refusal: reasonSwitchedOff}, nil
+	}
+	return note, nil
+}
+
+func noticeData(table *kefu.Table, app *kefu.App, d kefu.Delivery) kefu.NoticeData {
+	data := kefu.NoticeData{Position: d.Position}
+	if agent := table.Agent(d.Agent); agent != nil {
+		data.Agent = agent.Name
+	}
+	if entry := app.Entry(d.Entry); entry != nil {
+		data.Entry = entry.Name
+	}
+	return data
+}
+
+// judge gives the verdict on a delivery that was tried.
+func (o *Outbox) judge(d kefu.Delivery, err error) kefu.Verdict {
+	if err == nil {
+		return kefu.Verdict{Outcome: kefu.OutcomeSent, Ledger: kefu.LedgerSpent}
+	}
+	fault := faultOf(err)
+	v := kefu.Verdict{Outcome: kefu.OutcomeBuried, Ledger: kefu.LedgerRefund, Reason: fault.Reason()}
+	if fault.MaybeSent() {
+		v.Ledger = kefu.LedgerSpent
+	}
+	if v.Reason == "" {
+		v.Reason = reasonUnknown
+	}
+	now := o.now()
+	due := now.Add(o.backoff.delay(d.Attempts, fault.RetryAfter()))
+	switch {
+	case fault.AllowanceGone():
+		v.Outcome, v.Ledger, v.Reason = kefu.OutcomeDropped, kefu.LedgerEmpty, reasonNoAllowance
+	case !fault.Retryable():
+		// buried
+	case expired(d, now):
+		v.Outcome, v.Reason = kefu.OutcomeDropped, reasonExpired
+	case d.Attempts+1 >= o.maxAttempts:
+		v.Reason = reasonAttempts
+	case expired(d, due):
+		v.Outcome, v.Reason = kefu.OutcomeDropped, reasonExpired
+	default:
+		v.Outcome, v.Due = kefu.OutcomeRetry, due
+	}
+	return v
+}
+
+// unsent ends a delivery that was not tried.
+func unsent(lane kefu.Lane, outcome kefu.Outcome, reason string) kefu.Verdict {
+	return kefu.Verdict{Outcome: outcome, Ledger: unused(lane), Reason: reason}
+}
+
+// putBack leaves a delivery that was not tried to be looked at again.
+func putBack(lane kefu.Lane, reason string, due time.Time) kefu.Verdict {
+	return kefu.Verdict{Outcome: kefu.OutcomeWait, Ledger: unused(lane), Due: due, Reason: reason}
+}
+
+// unused refunds what was reserved; for a lane without allowance nothing was.
+func unused(lane kefu.Lane) kefu.Ledger {
+	if lane.Allowed {
+		return kefu.LedgerRefund
+	}
+	return kefu.LedgerSpent
+}
+
+// expired reports whether a delivery is useless; without Expires it never is.
+func expired(d kefu.Delivery, at time.Time) bool {
+	return !d.Expires.IsZero() && !at.Before(d.Expires)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if !a.IsZero() && a.Before(b) {
+		return a
+	}
+	return b
+}

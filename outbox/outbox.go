@@ -1,0 +1,202 @@
+// Package outbox delivers what is owed to customers by the customer-service
+// API. It leases customers' lanes from a queue, makes the text of each lane's
+// head from the notices as they are now, sends it, and tells the queue what
+// became of it.
+//
+// A lane is with one worker at a time, so a customer's messages stay in order.
+// Workers are shared by all apps; however slow an app is, it leaves workers to
+// the others. A delivery is sent at least once: when a worker dies between the
+// sending and the telling, its lease lapses and the delivery is sent again.
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"kefud/kefu"
+)
+
+// A Queue keeps what is owed, in partitions.
+type Queue interface {
+	// Partitions is how many there are; their numbers begin at 0.
+	Partitions() int
+	// Wake gives the number of a partition in which something came to be owed.
+	// It may lose some: every partition is looked at each second anyway.
+	Wake() <-chan int
+	// Lease takes lanes that have something due, at most as many as asked for.
+	Lease(ctx context.Context, r kefu.LeaseRequest) ([]kefu.Lane, error)
+	// Finish ends the lease of a lane.
+	Finish(ctx context.Context, l kefu.Lane, v kefu.Verdict) error
+	Backlog(ctx context.Context) (kefu.Backlog, error)
+}
+
+// A Sender sends a text to a customer. What its errors mean is asked through
+// Fault.
+type Sender interface {
+	SendText(ctx context.Context, to kefu.CustomerID, text string) error
+}
+
+// Options is what an Outbox is made of. Queue, Sender and Table are required;
+// for the rest, zero means the default.
+type Options struct {
+	Queue  Queue
+	Sender Sender
+	Table  func() *kefu.Table // never nil, cheap, safe for concurrent use
+
+	// Workers is how many lanes are worked on at once, 64 by default. One app
+	// alone gets at most half of them, rounded up.
+	Workers int
+	// Lease is how long a lane is a worker's, 9 s by default. A send is given
+	// up after two thirds of it, so this bounds how long Run takes to return.
+	Lease       time.Duration
+	MaxAttempts int     // sends of one delivery before it is buried, 20 by default
+	Backoff     Backoff // between the sends of one delivery, 200 ms to 30 s by default
+
+	Now        func() time.Time
+	Logger     zerolog.Logger
+	Registerer prometheus.Registerer // nil = no metrics
+}
+
+// The pace of looking.
+const (
+	lookEvery    = time.Second
+	measureEvery = 10 * time.Second
+)
+
+// tellFor is how long after its lease the queue is still told of a delivery
+// that was sent.
+const tellFor = time.Minute
+
+// An Outbox delivers. Its methods are safe for concurrent use.
+type Outbox struct {
+	queue       Queue
+	sender      Sender
+	table       func() *kefu.Table
+	lease       time.Duration
+	maxAttempts int
+	backoff     Backoff
+	now         func() time.Time
+
+	askAgain, tellAgain Backoff // between requests that the queue refuses
+
+	pool    *pool
+	health  *health
+	trouble *trouble
+	metrics metrics
+	lanes   sync.WaitGroup // lanes with a worker
+}
+
+// New makes an Outbox, which does nothing before Run. It panics if the
+// Registerer has the outbox's metrics already.
+func New(opt Options) *Outbox {
+	if opt.Workers <= 0 {
+		opt.Workers = 64
+	}
+	if opt.Lease <= 0 {
+		opt.Lease = 9 * time.Second
+	}
+	if opt.MaxAttempts <= 0 {
+		opt.MaxAttempts = 20
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	return &Outbox{
+		queue: opt.Queue, sender: opt.Sender, table: opt.Table,
+		lease: opt.Lease, maxAttempts: opt.MaxAttempts, now: opt.Now,
+		backoff:   opt.Backoff.orDefault(),
+		askAgain:  Backoff{Base: 200 * time.Millisecond, Cap: 5 * time.Second},
+		tellAgain: Backoff{Base: 100 * time.Millisecond, Cap: time.Second},
+		pool:      newPool(opt.Workers),
+		health:    newHealth(opt.Logger, opt.Now()),
+		trouble:   newTrouble(opt.Logger),
+		metrics:   newMetrics(opt.Registerer),
+	}
+}
+
+// Run delivers until ctx ends and then returns nil, after the sends in flight
+// have ended or were given up within their lease. It is called once.
+func (o *Outbox) Run(ctx context.Context) error {
+	parts := make([]*partition, o.queue.Partitions())
+	var loops sync.WaitGroup
+	for i := range parts {
+		parts[i] = newPartition(i)
+		loops.Go(func() { o.watch(ctx, parts[i]) })
+	}
+	loops.Go(func() { o.listen(ctx, parts) })
+	loops.Go(func() { o.measure(ctx) })
+	loops.Wait()
+	o.lanes.Wait()
+	return nil
+}
+
+// State is the outbox's condition, for readiness.
+func (o *Outbox) State() State { return o.health.state() }
+
+// listen passes the queue's wakes on to the partitions' loops.
+func (o *Outbox) listen(ctx context.Context, parts []*partition) {
+	wake := o.queue.Wake()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case i, ok := <-wake:
+			if !ok {
+				return
+			}
+			if i >= 0 && i < len(parts) {
+				parts[i].nudge()
+			}
+		}
+	}
+}
+
+// measure reads the backlog for State and the gauges.
+func (o *Outbox) measure(ctx context.Context) {
+	for {
+		b, err := o.readBacklog(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		now := o.now()
+		o.health.note(backlogKey, err, now)
+		if err == nil {
+			o.health.keep(b)
+			o.metrics.backlog(b, now)
+		}
+		if !pause(ctx, jitter(measureEvery)) {
+			return
+		}
+	}
+}
+
+func (o *Outbox) readBacklog(ctx context.Context) (kefu.Backlog, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.lease/3)
+	defer cancel()
+	b, err := o.queue.Backlog(ctx)
+	if err != nil {
+		return kefu.Backlog{}, fmt.Errorf("read backlog: %w", err)
+	}
+	return b, nil
+}
+
+// pause waits, and reports whether ctx is still alive after that.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// jitter gives d, a quarter more or less.
+func jitter(d time.Duration) time.Duration { return d*3/4 + rand.N(d/2) }
