@@ -1,0 +1,79 @@
+package handler
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"kefud/kefu"
+)
+
+// problem answers with an RFC 9457 problem.
+func problem(c *gin.Context, status int, detail string) {
+	c.Header("Content-Type", "application/problem+json")
+	c.AbortWithStatusJSON(status, gin.H{
+		"type": "about:blank", "title": http.StatusText(status), "status": status, "detail": detail,
+	})
+}
+
+// authorize lets in who knows the token.
+func (h *handler) authorize(c *gin.Context) {
+	want := h.Token()
+	if want == "" {
+		problem(c, http.StatusForbidden, "administration is closed: admin.token is not set in the configuration")
+		return
+	}
+	got, ok := strings.CutPrefix(c.GetHeader("Authorization"), "Bearer ")
+	a, b := sha256.Sum256([]byte(got)), sha256.Sum256([]byte(want))
+	if !ok || subtle.ConstantTimeCompare(a[:], b[:]) != 1 {
+		c.Header("WWW-Authenticate", "Bearer")
+		problem(c, http.StatusUnauthorized, "send the configuration's admin.token: Authorization: Bearer TOKEN")
+		return
+	}
+	c.Next()
+}
+
+// History is a customer's decisions as /api/v1 gives them and `kefud explain`
+// reads them.
+type History struct {
+	App       string        `json:"app"`
+	Customer  string        `json:"customer"` // shortened
+	Entry     string        `json:"entry"`
+	Owner     string        `json:"owner,omitempty"`
+	Borrowed  int           `json:"borrowed,omitempty"`
+	Serving   string        `json:"serving,omitempty"`
+	LastPush  time.Time     `json:"last_push"`
+	Decisions []kefu.Record `json:"decisions"` // the newest first
+}
+
+// NewHistory puts a history into its outward form.
+func NewHistory(c kefu.CustomerID, h kefu.History) History {
+	return History{
+		App: string(c.App), Customer: kefu.Shorten(c.User),
+		Entry: string(h.Conversation.Entry), Owner: string(h.Conversation.Owner), Borrowed: h.Conversation.Borrowed,
+		Serving: string(h.Conversation.Serving), LastPush: h.LastPush, Decisions: h.Records,
+	}
+}
+
+func (h *handler) decisions(c *gin.Context) {
+	id := kefu.CustomerID{App: kefu.AppID(c.Param("app")), User: c.Param("customer")}
+	if h.Codec(id.App) == nil {
+		problem(c, http.StatusNotFound, "no such app in the configuration")
+		return
+	}
+	found, err := h.Historian.History(c.Request.Context(), id)
+	if err != nil {
+		h.Logger.Warn().Err(err).Msg("history not read")
+		problem(c, http.StatusServiceUnavailable, "the store does not answer; try again")
+		return
+	}
+	if !found.Found {
+		problem(c, http.StatusNotFound, "nothing is known of this customer: he has not written, or too long ago")
+		return
+	}
+	c.JSON(http.StatusOK, NewHistory(id, found))
+}

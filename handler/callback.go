@@ -1,0 +1,100 @@
+package handler
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"kefud/kefu"
+	"kefud/wechat"
+)
+
+const (
+	maxBody = 256 << 10
+	// sealTime is what is kept of the budget for writing the answer down.
+	sealTime = 50 * time.Millisecond
+)
+
+func query(c *gin.Context) wechat.Query {
+	v := c.Request.URL.Query()
+	return wechat.Query{
+		Signature: v.Get("signature"), MessageSignature: v.Get("msg_signature"),
+		Timestamp: v.Get("timestamp"), Nonce: v.Get("nonce"),
+		EncryptType: v.Get("encrypt_type"), Echo: v.Get("echostr"),
+	}
+}
+
+// verify answers WeChat's question whether this URL is ours.
+func (h *handler) verify(c *gin.Context) {
+	app := kefu.AppID(c.Param("app"))
+	codec := h.Codec(app)
+	if codec == nil {
+		h.refuse(c, unknownApp, http.StatusNotFound)
+		return
+	}
+	q := query(c)
+	if err := codec.VerifyURL(q); err != nil {
+		h.refuse(c, app, statusOf(err))
+		return
+	}
+	// The echo is the caller's text; no browser shall take it for a page.
+	c.Header("X-Content-Type-Options", "nosniff")
+	h.metrics.callbacks.WithLabelValues(string(app), "verify", "echo").Inc()
+	c.Data(http.StatusOK, "text/plain; charset=utf-8", []byte(q.Echo))
+}
+
+// callback answers a push.
+func (h *handler) callback(c *gin.Context) {
+	start := h.Now()
+	app := kefu.AppID(c.Param("app"))
+	codec := h.Codec(app)
+	if codec == nil {
+		h.refuse(c, unknownApp, http.StatusNotFound)
+		return
+	}
+	push, err := open(c, codec)
+	if err != nil {
+		h.refuse(c, app, statusOf(err))
+		return
+	}
+	// WeChat hanging up must not undo half a decision, so its going away is not ours.
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(c.Request.Context()), start.Add(h.Budget-sealTime))
+	defer cancel()
+	decision := h.Router.Route(ctx, push.Message)
+	body, contentType := seal(codec, push, &decision)
+	c.Data(http.StatusOK, contentType, body)
+	h.observe(push.Message, decision, h.Now().Sub(start))
+}
+
+var errTooLarge = errors.New("body over 256 KiB")
+
+// open reads the body only after the query's signature holds.
+func open(c *gin.Context, codec *wechat.Codec) (wechat.Push, error) {
+	q := query(c)
+	if err := codec.Verify(q); err != nil {
+		return wechat.Push{}, err
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxBody))
+	if err != nil {
+		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+			return wechat.Push{}, errTooLarge
+		}
+		return wechat.Push{}, wechat.ErrUnreadable
+	}
+	return codec.Open(q, body)
+}
+
+// seal writes the answer down. If that cannot be done as decided, it is done
+// plainly, and at the very last "success": never an error.
+func seal(codec *wechat.Codec, push wechat.Push, d *kefu.Decision) ([]byte, string) {
+	body, contentType, err := codec.Seal(push, *d)
+	if err == nil {
+		return body, contentType
+	}
+	d.Degraded, d.Cause, d.Err = true, kefu.CausePanic, err
+	return []byte("success"), "text/plain; charset=utf-8"
+}

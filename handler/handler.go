@@ -1,0 +1,89 @@
+// Package handler is everything HTTP: WeChat's callbacks, the probes, metrics,
+// the mini-program's question for a link, and administration. It moves bytes
+// between the wire and the packages that know; it decides nothing.
+package handler
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"kefud/kefu"
+	"kefud/wechat"
+)
+
+// A Router answers pushes. It always answers, at the latest soon after ctx ends.
+type Router interface {
+	Route(ctx context.Context, m kefu.Message) kefu.Decision
+}
+
+// A Historian tells what was decided for a customer.
+type Historian interface {
+	History(ctx context.Context, c kefu.CustomerID) (kefu.History, error)
+}
+
+// Options are the handler's parts. All are needed, but for Now.
+type Options struct {
+	Codec     func(kefu.AppID) *wechat.Codec             // nil = no such app
+	Link      func(tag string) (link string, found bool) // what a mini-program is told to open for an entry
+	Router    Router
+	Historian Historian
+	Ready     func() Readiness
+	Token     func() string // bearer token of /api/v1; "" = /api/v1 is closed
+	Budget    time.Duration // a callback is answered within this
+	// TrustedProxies are the addresses and networks whose X-Forwarded-For is
+	// believed; none by default.
+	TrustedProxies []string
+	Logger         zerolog.Logger
+	Registerer     prometheus.Registerer
+	Gatherer       prometheus.Gatherer
+	Now            func() time.Time // nil = time.Now
+}
+
+type handler struct {
+	Options
+	metrics  metrics
+	degraded degradation
+}
+
+// New makes the HTTP side. It returns an error if a trusted proxy is neither an
+// address nor a network.
+func New(o Options) (http.Handler, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	h := &handler{Options: o, metrics: newMetrics(o.Registerer)}
+	h.degraded.log = o.Logger
+	gin.SetMode(gin.ReleaseMode) // gin prints its routes to stdout otherwise
+	engine := gin.New()
+	if err := engine.SetTrustedProxies(o.TrustedProxies); err != nil {
+		return nil, err
+	}
+	engine.HandleMethodNotAllowed = true
+	engine.RedirectTrailingSlash = false
+	engine.Use(h.recoverPanic)
+	h.routes(engine)
+	return engine, nil
+}
+
+// The server's limits. WeChat hangs up after 5 s, and its pushes are small.
+const (
+	headerTimeout = 5 * time.Second
+	readTimeout   = 5 * time.Second
+	writeTimeout  = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 16 << 10
+)
+
+// NewServer makes an HTTP server for addr with every timeout set.
+func NewServer(addr string, h http.Handler) *http.Server {
+	return &http.Server{
+		Addr: addr, Handler: h,
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout,
+		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+	}
+}

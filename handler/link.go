@@ -1,0 +1,28 @@
+package handler
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+)
+
+const maxLinkBody = 4 << 10
+
+// link tells a mini-program which page to open for an entry.
+func (h *handler) link(c *gin.Context) {
+	var ask struct {
+		CustomerID string `json:"customerId"`
+	}
+	body := http.MaxBytesReader(c.Writer, c.Request.Body, maxLinkBody)
+	if err := json.NewDecoder(body).Decode(&ask); err != nil {
+		c.JSON(http.StatusBadRequest, gin.H{"success": false, "message": `请求应为 JSON，例如 {"customerId":"cs1"}`})
+		return
+	}
+	url, found := h.Link(ask.CustomerID)
+	if !found {
+		c.JSON(http.StatusNotFound, gin.H{"success": false, "message": "客服ID无效"})
+		return
+	}
+	c.JSON(http.StatusOK, gin.H{"success": true, "url": url})
+}

@@ -1,0 +1,120 @@
+package handler
+
+import (
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/rs/zerolog"
+
+	"kefud/kefu"
+)
+
+// The keys of log lines.
+const (
+	keyApp          = "app"
+	keyMessage      = "msg"
+	keyKind         = "kind"
+	keyConversation = "conversation"
+	keyEntry        = "entry"
+	keyAgent        = "agent"
+	keyReason       = "reason"
+	keyStep         = "step"
+	keyReply        = "reply"
+	keyCause        = "cause"
+	keyTook         = "took_ms"
+	keyStatus       = "status"
+	keyMissed       = "since_last"
+)
+
+// replies name the ways in logs and metrics.
+var replies = map[kefu.Way]string{
+	kefu.WayNone: "success", kefu.WaySuccess: "success", kefu.WayRelay: "relay",
+	kefu.WayNamed: "transfer_named", kefu.WayPlain: "transfer",
+}
+
+type metrics struct {
+	callbacks *prometheus.CounterVec
+	decisions *prometheus.CounterVec
+	degraded  *prometheus.CounterVec
+	seconds   *prometheus.HistogramVec
+}
+
+func newMetrics(r prometheus.Registerer) metrics {
+	f := promauto.With(r)
+	return metrics{
+		callbacks: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "kefud_callbacks_total", Help: "Requests at /wechat/{app}, by kind of push and outcome.",
+		}, []string{"app", "kind", "outcome"}),
+		decisions: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "kefud_decisions_total", Help: "Pushes answered, by the reason of the decision.",
+		}, []string{"app", "reason"}),
+		degraded: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "kefud_degraded_total", Help: "Pushes answered by the fallback because something was broken, by what.",
+		}, []string{"app", "cause"}),
+		seconds: f.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "kefud_callback_seconds", Help: "Time to answer a push; WeChat hangs up at 5.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 4.5},
+		}, []string{"app"}),
+	}
+}
+
+// observe counts a callback and writes its one line.
+func (h *handler) observe(m kefu.Message, d kefu.Decision, took time.Duration) {
+	app, reply := string(m.Customer.App), replies[d.Answer.Way]
+	h.metrics.callbacks.WithLabelValues(app, m.Kind.String(), reply).Inc()
+	h.metrics.decisions.WithLabelValues(app, string(d.Reason)).Inc()
+	h.metrics.seconds.WithLabelValues(app).Observe(took.Seconds())
+	if d.Degraded {
+		h.metrics.degraded.WithLabelValues(app, string(d.Cause)).Inc()
+	}
+	h.degraded.note(d, h.Now())
+	line := h.Logger.Info()
+	if d.Degraded {
+		line = h.Logger.Warn().Str(keyCause, string(d.Cause))
+	}
+	line.Str(keyApp, app).Str(keyMessage, shortKey(m.Key)).Str(keyKind, m.Kind.String()).
+		Str(keyConversation, kefu.Shorten(m.Customer.User)).Str(keyEntry, string(d.Entry)).
+		Str(keyAgent, string(d.Agent)).Str(keyReason, string(d.Reason)).Int(keyStep, d.Step).
+		Str(keyReply, reply).Float64(keyTook, float64(took.Microseconds())/1e3).
+		Msg("callback answered")
+}
+
+// shortKey keeps a log line short; WeChat's own ids fit.
+func shortKey(key kefu.MessageKey) string {
+	const most = 40
+	if len(key) > most {
+		return string(key[:most]) + "…"
+	}
+	return string(key)
+}
+
+// remindEvery is how often a trouble that goes on is logged again.
+const remindEvery = 10 * time.Second
+
+// degradation logs that answers degraded and that they recovered: at the change
+// and then now and again, not once a callback. It keeps the error that each
+// callback line leaves out.
+type degradation struct {
+	log    zerolog.Logger
+	mu     sync.Mutex
+	cause  kefu.Cause
+	logged time.Time
+	missed int
+}
+
+func (g *degradation) note(d kefu.Decision, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case !d.Degraded && g.cause != kefu.CauseNone && !d.Repeat && d.Reason != kefu.ReasonIgnored:
+		g.log.Info().Str(keyCause, string(g.cause)).Msg("answers no longer degraded")
+		g.cause = kefu.CauseNone
+	case d.Degraded && (d.Cause != g.cause || now.Sub(g.logged) >= remindEvery):
+		g.log.Warn().Str(keyCause, string(d.Cause)).Int(keyMissed, g.missed).Err(d.Err).Msg("answers degraded")
+		g.cause, g.logged, g.missed = d.Cause, now, 0
+	case d.Degraded:
+		g.missed++
+	}
+}

@@ -1,0 +1,164 @@
+package wechat
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"kefud/kefu"
+)
+
+func TestBreaker(t *testing.T) {
+	t.Parallel()
+	f := newFakeAPI(t)
+	var lines bytes.Buffer
+	c := f.client(func(o *ClientOptions) {
+		o.Logger = zerolog.New(&lines)
+		o.Apps = append(o.Apps, Credential{App: "other", AppID: fakeAPIAppID, Secret: fakeAPISecret})
+	})
+	down := func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(http.StatusBadGateway); return true }
+	fakeAPIWarm(t, f, c, down)
+	var e *APIError
+	send := func(reason string, calls int) {
+		t.Helper()
+		e = fakeAPIError(t, fakeAPISend(t, c))
+		if e.Reason() != reason || !e.Retryable() {
+			t.Fatalf("error %v, want %s", e, reason)
+		}
+		f.wantCalls("custom/send", calls)
+	}
+	for i := range breakerLimit {
+		send("http_status", i+2)
+	}
+	send("breaker_open", breakerLimit+1)
+	if e.MaybeSent() || e.RetryAfter() < breakerPause || e.RetryAfter() > breakerPause+breakerJitter {
+		t.Errorf("open: maybe sent %v, retry after %s", e.MaybeSent(), e.RetryAfter())
+	}
+	f.clock.Advance(breakerPause - time.Second)
+	send("breaker_open", breakerLimit+1)
+	f.clock.Advance(breakerJitter + time.Second)
+	send("http_status", breakerLimit+2) // one is let through
+	send("breaker_open", breakerLimit+2)
+
+	f.set(func(f *fakeAPI) { f.before = nil })
+	if err := c.SendText(t.Context(), kefu.CustomerID{App: "other", User: fakeAPIUser}, "hi"); err != nil {
+		t.Errorf("another app: %v", err)
+	}
+	send("breaker_open", breakerLimit+3)
+	f.clock.Advance(breakerPause + breakerJitter)
+	for range 3 {
+		if err := fakeAPISend(t, c); err != nil {
+			t.Fatalf("when WeChat answers again: %v", err)
+		}
+	}
+	f.set(func(f *fakeAPI) { f.before = down })
+	send("http_status", breakerLimit+7) // counted anew
+	for _, want := range []string{"api does not answer", "api answers again"} {
+		if n := strings.Count(lines.String(), want); n != 1 {
+			t.Errorf("%d lines %q, want 1", n, want)
+		}
+	}
+}
+
+func TestBreakerKnowsErrcodesForAnswers(t *testing.T) {
+	t.Parallel()
+	f := newFakeAPI(t)
+	c := f.client()
+	fakeAPIWarm(t, f, c, fakeAPIAnswers(`{"errcode":-1,"errmsg":"system error"}`))
+	for range 3 * breakerLimit {
+		if e := fakeAPIError(t, fakeAPISend(t, c)); e.Reason() != "busy" {
+			t.Fatalf("error %v", e)
+		}
+	}
+	// Nor do bad answers count that are not in a row.
+	for range 3 {
+		f.set(func(f *fakeAPI) { f.before = fakeAPIAnswers("<html>") })
+		for range breakerLimit - 1 {
+			if e := fakeAPIError(t, fakeAPISend(t, c)); e.Reason() != "bad_answer" {
+				t.Fatalf("error %v", e)
+			}
+		}
+		f.set(func(f *fakeAPI) { f.before = nil })
+		if err := fakeAPISend(t, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func fakeAPIAnswers(body string) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, _ *http.Request) bool { _, _ = w.Write([]byte(body)); return true }
+}
+
+func TestBreakerTrial(t *testing.T) {
+	t.Parallel()
+	clock := newFakeAPIClock()
+	b := &breaker{now: clock.Now, log: zerolog.Nop()}
+	admit := func(want bool) {
+		t.Helper()
+		if _, open := b.admit(); open == want {
+			t.Fatalf("admitted: %v, want %v", !open, want)
+		}
+	}
+	for range breakerLimit {
+		admit(true)
+		b.unanswered()
+	}
+	admit(false)
+	clock.Advance(breakerPause + breakerJitter)
+	admit(true)
+	admit(false) // one at a time
+	b.abandoned()
+	admit(true) // who gave up has found out nothing
+	b.answered()
+	admit(true)
+	admit(true)
+}
+
+// Callers who have no time do not open the breaker.
+func TestBreakerAndImpatientCallers(t *testing.T) {
+	t.Parallel()
+	f := newFakeAPI(t)
+	c := f.client()
+	fakeAPIWarm(t, f, c, func(_ http.ResponseWriter, r *http.Request) bool { <-r.Context().Done(); return true })
+	for range 2 * breakerLimit {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+		e := fakeAPIError(t, c.SendText(ctx, kefu.CustomerID{App: "shop", User: fakeAPIUser}, "hi"))
+		cancel()
+		if e.Reason() != "timeout" {
+			t.Fatalf("error %v", e)
+		}
+	}
+	f.set(func(f *fakeAPI) { f.before = nil })
+	if err := fakeAPISend(t, c); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestComplaint(t *testing.T) {
+	t.Parallel()
+	clock := newFakeAPIClock()
+	var c complaint
+	for i, tc := range []struct {
+		after time.Duration
+		text  string
+		want  bool
+	}{
+		{0, "", true},
+		{0, "", false},
+		{0, "down", true},
+		{logPause - 1, "down", false},
+		{1, "down", true},
+		{time.Second, "refused", true},
+		{0, "down", true},
+	} {
+		clock.Advance(tc.after)
+		if got := c.due(clock.Now(), tc.text); got != tc.want {
+			t.Errorf("%d: due = %v, want %v", i, got, tc.want)
+		}
+	}
+}

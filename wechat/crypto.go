@@ -1,0 +1,125 @@
+package wechat
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+const (
+	keyLength  = 43 // of an EncodingAESKey: the base64 of 32 bytes without its "="
+	padBlock   = 32 // the padding fills to twice the block of AES
+	randomSize = 16
+	headerSize = randomSize + 4 // and the message's length
+)
+
+// errCiphertext is all that is said of a ciphertext that cannot be opened,
+// whatever is wrong with it.
+var errCiphertext = fmt.Errorf("%w: ciphertext", ErrUnreadable)
+
+// A cipherKey encrypts and decrypts the messages of pushes and answers.
+//
+// WeChat, "消息推送",
+// https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push.html,
+// read 2026-11: AES-256-CBC over random(16) + length(4, big endian) + message +
+// app id, PKCS#7 to 32 bytes. That the IV is the key's beginning stands in
+// https://developer.work.weixin.qq.com/document/path/91144, for WeCom; the
+// published examples say that it is so everywhere.
+type cipherKey struct {
+	block cipher.Block
+	iv    [aes.BlockSize]byte
+}
+
+// newCipherKey reads an EncodingAESKey. The bits of its last character that
+// are no part of the key may be anything, as they are in keys of WeChat's own.
+func newCipherKey(encoded string) (*cipherKey, error) {
+	if len(encoded) != keyLength {
+		return nil, fmt.Errorf("%d characters where an EncodingAESKey has %d", len(encoded), keyLength)
+	}
+	raw, err := base64.RawStdEncoding.DecodeString(encoded)
+	if err != nil || len(raw) != 32 {
+		return nil, errors.New("characters that no EncodingAESKey has; it is of A-Z, a-z and 0-9")
+	}
+	block, err := aes.NewCipher(raw)
+	if err != nil {
+		return nil, fmt.Errorf("make cipher: %w", err)
+	}
+	k := &cipherKey{block: block}
+	copy(k.iv[:], raw)
+	return k, nil
+}
+
+// encrypt gives the base64 of a message for the receiver.
+func (k *cipherKey) encrypt(random io.Reader, message, receiver []byte) (string, error) {
+	size := headerSize + len(message) + len(receiver)
+	pad := padBlock - size%padBlock
+	text := make([]byte, headerSize, size+pad)
+	if _, err := io.ReadFull(random, text[:randomSize]); err != nil {
+		return "", fmt.Errorf("read random bytes: %w", err)
+	}
+	binary.BigEndian.PutUint32(text[randomSize:], uint32(len(message))) //nolint:gosec // an answer is far from 4 GiB
+	text = append(text, message...)
+	text = append(text, receiver...)
+	for range pad {
+		text = append(text, byte(pad))
+	}
+	cipher.NewCBCEncrypter(k.block, k.iv[:]).CryptBlocks(text, text)
+	return base64.StdEncoding.EncodeToString(text), nil
+}
+
+// decrypt opens a ciphertext for the receiver. Apart from lengths that everybody
+// can see, all is checked before anything is said, so that neither the answer
+// nor its time tells what was wrong.
+func (k *cipherKey) decrypt(ciphertext, receiver []byte) ([]byte, bool) {
+	if len(ciphertext)%padBlock != 0 || len(ciphertext) <= headerSize+len(receiver) {
+		return nil, false
+	}
+	text := make([]byte, len(ciphertext))
+	cipher.NewCBCDecrypter(k.block, k.iv[:]).CryptBlocks(text, ciphertext)
+	return unpack(text, receiver)
+}
+
+// unpack takes the message out of a decrypted text, which is whole blocks of
+// padding and longer than a header and the receiver. Wherever the text is wrong
+// the work goes on with a harmless value.
+func unpack(text, receiver []byte) ([]byte, bool) {
+	last := text[len(text)-1]
+	pad := int(last)
+	good := subtle.ConstantTimeLessOrEq(1, pad) & subtle.ConstantTimeLessOrEq(pad, padBlock)
+	for i := 1; i <= padBlock; i++ {
+		outside := subtle.ConstantTimeLessOrEq(pad+1, i)
+		good &= outside | subtle.ConstantTimeByteEq(text[len(text)-i], last)
+	}
+	size := len(text) - pad - headerSize - len(receiver) // below 0 if the padding is a lie
+	good &= int(^uint64(int64(size)) >> 63)              //nolint:gosec // 1, or 0 for a negative size
+	stated := binary.BigEndian.Uint32(text[randomSize:])
+	good &= subtle.ConstantTimeEq(int32(stated), int32(size)) //nolint:gosec // compared bit by bit
+
+	size = subtle.ConstantTimeSelect(good, size, 0)
+	message, rest := text[headerSize:headerSize+size:headerSize+size], text[headerSize+size:]
+	good &= subtle.ConstantTimeCompare(rest[:len(receiver)], receiver)
+	if good != 1 {
+		return nil, false
+	}
+	return message, true
+}
+
+// decrypt opens a ciphertext as it stands in a body, with the present key or
+// else with the previous one, and tells which it was.
+func (c *Codec) decrypt(ciphertext string) ([]byte, *cipherKey, error) {
+	raw, err := base64.StdEncoding.DecodeString(ciphertext)
+	if err != nil {
+		return nil, nil, errCiphertext
+	}
+	for _, key := range c.keys {
+		if message, ok := key.decrypt(raw, c.receiver); ok {
+			return message, key, nil
+		}
+	}
+	return nil, nil, errCiphertext
+}

@@ -1,0 +1,214 @@
+package wechat
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"kefud/kefu"
+)
+
+const (
+	maxTag     = 1000 // bytes of session-from; WeChat cuts there
+	maxType    = 64   // bytes of kefu.Message.Type
+	maxKey     = 64   // characters of each text that a kefu.MessageKey keeps as it is
+	maxUser    = 128  // bytes of an openid; WeChat's have 28
+	typeEvent  = "event"
+	eventEnter = "user_enter_tempsession"
+)
+
+// fields are the elements of a push that somebody here reads, as text: numbers
+// as they were written. What is absent or of an odd type is "".
+type fields struct {
+	toUserName, fromUserName, createTime, msgType, event, sessionFrom, msgID string
+	content, picURL, mediaID, title, appID, pagePath, thumbURL, thumbMediaID string
+	encrypt                                                                  string
+}
+
+// slot finds the place of an element by WeChat's name of it; nil if nobody
+// reads it.
+//
+// WeChat, "接收消息",
+// https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/receive.html,
+// read 2026-11. "encrypt" is how WeCom's robots spell it,
+// https://developer.work.weixin.qq.com/document/path/101033.
+func (f *fields) slot(name string) *string {
+	switch name {
+	case "ToUserName":
+		return &f.toUserName
+	case "FromUserName":
+		return &f.fromUserName
+	case "CreateTime":
+		return &f.createTime
+	case "MsgType":
+		return &f.msgType
+	case "Event":
+		return &f.event
+	case "SessionFrom":
+		return &f.sessionFrom
+	case "Content":
+		return &f.content
+	case "MsgId":
+		return &f.msgID
+	case "PicUrl":
+		return &f.picURL
+	case "MediaId":
+		return &f.mediaID
+	case "Title":
+		return &f.title
+	case "AppId":
+		return &f.appID
+	case "PagePath":
+		return &f.pagePath
+	case "ThumbUrl":
+		return &f.thumbURL
+	case "ThumbMediaId":
+		return &f.thumbMediaID
+	case "Encrypt", "encrypt":
+		return &f.encrypt
+	}
+	return nil
+}
+
+// message makes the push a message of the app's customer. A push that has to be
+// routed and does not say whose it is, is ErrUnreadable.
+func (f *fields) message(app kefu.AppID) (kefu.Message, error) {
+	m := kefu.Message{
+		Customer: kefu.CustomerID{App: app, User: userName(f.fromUserName)},
+		Kind:     f.kind(),
+		Key:      f.key(),
+		Type:     cutText(f.typeName(), maxType),
+		At:       instant(f.createTime),
+		Receiver: userName(f.toUserName),
+	}
+	if m.Kind.Routed() && m.Customer.User == "" {
+		return kefu.Message{}, fmt.Errorf("%w: no FromUserName", ErrUnreadable)
+	}
+	switch m.Kind {
+	case kefu.KindText:
+		m.Text = repaired(f.content)
+	case kefu.KindImage:
+		m.MediaID, m.URL = repaired(f.mediaID), repaired(f.picURL)
+	case kefu.KindMedia:
+		m.MediaID = repaired(f.mediaID)
+	case kefu.KindCard:
+		m.MediaID, m.URL = repaired(f.thumbMediaID), repaired(f.thumbURL)
+		m.Title, m.Page, m.CardApp = repaired(f.title), repaired(f.pagePath), repaired(f.appID)
+	case kefu.KindEnter:
+		m.Tag = f.sessionFrom[:min(len(f.sessionFrom), maxTag)]
+	case kefu.KindUnknown, kefu.KindEvent:
+	}
+	return m, nil
+}
+
+// kind tells what the push is about. The types that only official accounts get:
+// https://developers.weixin.qq.com/doc/service/en/guide/product/message/Receiving_standard_messages.html,
+// read 2026-11.
+func (f *fields) kind() kefu.Kind {
+	switch f.msgType {
+	case "text":
+		return kefu.KindText
+	case "image":
+		return kefu.KindImage
+	case "miniprogrampage":
+		return kefu.KindCard
+	case "voice", "video", "shortvideo", "location", "link", "file":
+		return kefu.KindMedia
+	case typeEvent:
+		if f.event == eventEnter {
+			return kefu.KindEnter
+		}
+		return kefu.KindEvent
+	}
+	return kefu.KindUnknown
+}
+
+func (f *fields) typeName() string {
+	if f.msgType == typeEvent && f.event != "" {
+		return f.event
+	}
+	return f.msgType
+}
+
+// key is the same for a push and its repeats, and another for every other push
+// of the customer: the MsgId; without one, as events are, the creation time and
+// the event's name; for a message that should have a MsgId and has not, the
+// creation time, the type and what it says.
+//
+// WeChat, "接收普通消息",
+// https://developers.weixin.qq.com/doc/service/en/guide/product/message/Receiving_standard_messages.html,
+// read 2026-11: de-duplicate by MsgId, or by FromUserName and CreateTime.
+func (f *fields) key() kefu.MessageKey {
+	switch {
+	case f.msgID != "" && f.msgID != "0":
+		return kefu.MessageKey(bounded(f.msgID))
+	case f.msgType == typeEvent:
+		return kefu.MessageKey("e:" + bounded(f.createTime) + ":" + bounded(f.event))
+	}
+	said := digest(strings.Join([]string{f.content, f.mediaID, f.title, f.pagePath, f.thumbMediaID}, "\x00"))
+	return kefu.MessageKey("t:" + bounded(f.createTime) + ":" + bounded(f.msgType) + ":" + said)
+}
+
+// bounded gives a text as a key may hold it: itself if it is short and plain,
+// as all are that WeChat sends, else a digest, which no plain text equals.
+func bounded(s string) string {
+	for i := 0; i < len(s); i++ {
+		if !plainByte(s[i]) {
+			return "~" + digest(s)
+		}
+	}
+	if len(s) > maxKey {
+		return "~" + digest(s)
+	}
+	return s
+}
+
+func plainByte(b byte) bool {
+	return '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || b == '_' || b == '-' || b == '.'
+}
+
+func digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:8])
+}
+
+// instant reads a CreateTime; zero if it is none.
+func instant(createTime string) time.Time {
+	seconds, ok := parseSeconds(createTime)
+	if !ok || seconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0).UTC()
+}
+
+// userName gives an openid or an account's original id; "" for what cannot be
+// one. The result is printable and of bounded length: it becomes part of keys.
+func userName(s string) string {
+	if len(s) > maxUser || !utf8.ValidString(s) {
+		return ""
+	}
+	for _, r := range s {
+		if r <= ' ' || r == 0x7f {
+			return ""
+		}
+	}
+	return s
+}
+
+// repaired gives a text without the broken characters that WeChat's cutting leaves.
+func repaired(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
+
+// cutText gives the text, or as many whole characters of it as fit.
+func cutText(s string, limit int) string {
+	s = repaired(s)
+	if len(s) <= limit {
+		return s
+	}
+	for !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit]
+}

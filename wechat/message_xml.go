@@ -1,0 +1,252 @@
+package wechat
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	spaces      = " \t\r\n"
+	cdataOpen   = "<![CDATA["
+	cdataClose  = "]]>"
+	maxElements = 128 // of one push; WeChat's have up to 20
+)
+
+// readXML reads the children of the root element, whatever that is called. Of
+// several with one name the first that says anything counts. It reads more than
+// is XML, since WeChat writes more: control characters in texts, a session-from
+// cut inside a character, and, as far as can be told from what others report,
+// a customer's "]]>" as he wrote it.
+//
+// https://github.com/offu/WeRoBot/issues/420,
+// https://github.com/w7corp/easywechat/pull/1419,
+// https://github.com/silenceper/wechat/issues/750, read 2026-11.
+//
+// That a text can so end its own element is why the first counts: FromUserName
+// stands before Content. It keeps no state that nesting could make grow, has no
+// entities but the five of XML, and refuses a DOCTYPE.
+func readXML(s string) (fields, bool) {
+	var f fields
+	r := xmlReader{s}
+	root, ok := r.next(nil)
+	if !ok || root.end {
+		return f, false
+	}
+	if root.empty {
+		return f, true
+	}
+	for range maxElements {
+		tag, ok := r.next(nil)
+		if !ok {
+			return f, false
+		}
+		if tag.end && tag.name == root.name {
+			return f, true
+		}
+		if tag.end || tag.empty {
+			continue
+		}
+		value, ok := r.value(tag.name)
+		if !ok {
+			return f, false
+		}
+		f.setXML(tag.name, value)
+	}
+	return f, false
+}
+
+func (f *fields) setXML(name, value string) {
+	slot := f.slot(name)
+	if slot == nil || *slot != "" {
+		return
+	}
+	if slot != &f.content && slot != &f.sessionFrom && slot != &f.title {
+		value = strings.Trim(value, spaces)
+	}
+	*slot = value
+}
+
+// An xmlReader holds what is still to be read.
+type xmlReader struct{ s string }
+
+type xmlTag struct {
+	name       string
+	end, empty bool
+}
+
+// value reads an element's text and its end tag. Elements within are left out,
+// whatever their names.
+func (r *xmlReader) value(name string) (string, bool) {
+	if value, ok := r.section(name); ok {
+		return value, true
+	}
+	var value strings.Builder
+	for {
+		tag, ok := r.next(&value)
+		if !ok {
+			return "", false
+		}
+		if tag.end {
+			return value.String(), true
+		}
+		if !tag.empty && !r.skip() {
+			return "", false
+		}
+	}
+}
+
+// skip reads over what is left of an element, its end tag included.
+func (r *xmlReader) skip() bool {
+	for depth := 1; depth > 0; {
+		tag, ok := r.next(nil)
+		switch {
+		case !ok:
+			return false
+		case tag.end:
+			depth--
+		case !tag.empty:
+			depth++
+		}
+	}
+	return true
+}
+
+// section reads a text as WeChat writes them: one CDATA section that ends where
+// the element does. A "]]>" before that was the customer's, unless it is one of
+// two that share it between them, as XML has it.
+func (r *xmlReader) section(name string) (string, bool) {
+	s, ok := strings.CutPrefix(r.s, cdataOpen)
+	if !ok {
+		return "", false
+	}
+	value, rest, ok := strings.Cut(s, cdataClose+"</"+name+">")
+	if !ok || strings.Contains(value, cdataClose+cdataOpen) {
+		return "", false
+	}
+	r.s = rest
+	return value, true
+}
+
+// next reads up to and with the next tag, and writes the text before it into
+// text, unless that is nil. It fails at the end of what there is, and at a
+// DOCTYPE.
+func (r *xmlReader) next(text *strings.Builder) (xmlTag, bool) {
+	for {
+		before, rest, ok := strings.Cut(r.s, "<")
+		if !ok {
+			return xmlTag{}, false
+		}
+		if text != nil {
+			text.WriteString(unescape(before))
+		}
+		r.s = rest
+		switch {
+		case strings.HasPrefix(rest, cdataOpen[1:]):
+			var section string
+			section, ok = r.cut(len(cdataOpen)-1, cdataClose)
+			if text != nil {
+				text.WriteString(section)
+			}
+		case strings.HasPrefix(rest, "!--"):
+			_, ok = r.cut(len("!--"), "-->")
+		case strings.HasPrefix(rest, "?"):
+			_, ok = r.cut(len("?"), "?>")
+		case strings.HasPrefix(rest, "!"):
+			return xmlTag{}, false
+		default:
+			return r.tag()
+		}
+		if !ok {
+			return xmlTag{}, false
+		}
+	}
+}
+
+// cut gives what stands between the first skip bytes and the next end, and goes
+// on after that.
+func (r *xmlReader) cut(skip int, end string) (string, bool) {
+	before, rest, ok := strings.Cut(r.s[skip:], end)
+	r.s = rest
+	return before, ok
+}
+
+// tag reads a tag from after its "<". An attribute's value may hold a ">".
+func (r *xmlReader) tag() (xmlTag, bool) {
+	var quote byte
+	for i := 0; i < len(r.s); i++ {
+		switch b := r.s[i]; {
+		case quote != 0:
+			if b == quote {
+				quote = 0
+			}
+		case b == '"' || b == '\'':
+			quote = b
+		case b == '>':
+			tag := newXMLTag(r.s[:i])
+			r.s = r.s[i+1:]
+			return tag, tag.name != ""
+		}
+	}
+	return xmlTag{}, false
+}
+
+func newXMLTag(s string) xmlTag {
+	var t xmlTag
+	s, t.end = strings.CutPrefix(s, "/")
+	s, t.empty = strings.CutSuffix(s, "/")
+	if i := strings.IndexAny(s, spaces); i >= 0 {
+		s = s[:i]
+	}
+	t.name = s
+	return t
+}
+
+// unescape replaces XML's own entities and numbered characters. Others stay as
+// they are.
+func unescape(s string) string {
+	const longest = len("#x0010ffff;")
+	before, rest, found := strings.Cut(s, "&")
+	if !found {
+		return s
+	}
+	var b strings.Builder
+	for ; found; before, rest, found = strings.Cut(rest, "&") {
+		b.WriteString(before)
+		name, _, ended := strings.Cut(rest[:min(len(rest), longest)], ";")
+		char, known := reference(name)
+		if !ended || !known {
+			b.WriteByte('&')
+			continue
+		}
+		b.WriteRune(char)
+		rest = rest[len(name)+1:]
+	}
+	b.WriteString(before)
+	return b.String()
+}
+
+func reference(name string) (rune, bool) {
+	switch name {
+	case "lt":
+		return '<', true
+	case "gt":
+		return '>', true
+	case "amp":
+		return '&', true
+	case "quot":
+		return '"', true
+	case "apos":
+		return '\'', true
+	}
+	digits, ok := strings.CutPrefix(name, "#")
+	if !ok {
+		return 0, false
+	}
+	base := 10
+	if hex, ok := strings.CutPrefix(digits, "x"); ok {
+		digits, base = hex, 16
+	}
+	n, err := strconv.ParseUint(digits, base, 21)
+	return rune(n), err == nil && n != 0 && utf8.ValidRune(rune(n))
+}

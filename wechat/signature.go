@@ -1,0 +1,96 @@
+package wechat
+
+import (
+	"crypto/sha1"
+	"crypto/subtle"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// A Query is what WeChat puts into the URL of a request.
+type Query struct {
+	Signature        string // signature: over token, timestamp and nonce
+	MessageSignature string // msg_signature: over the same and the ciphertext
+	Timestamp        string // seconds since 1970
+	Nonce            string
+	EncryptType      string // "aes", "raw" or ""; nobody signs it, so nothing is decided by it
+	Echo             string // echostr, what a GET is to be answered with
+}
+
+// VerifyURL checks the signature of the GET by which WeChat asks whether a URL
+// is ours; the error is ErrSignature. It is the same in every mode. Its answer
+// gives nothing away, so its age does not matter.
+//
+// WeChat, "消息推送",
+// https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push.html,
+// read 2026-11: the SHA-1 of token, timestamp and nonce, sorted and joined.
+func (c *Codec) VerifyURL(q Query) error {
+	if !equalSignature(q.Signature, sign(c.token, q.Timestamp, q.Nonce)) {
+		return fmt.Errorf("%w: signature", ErrSignature)
+	}
+	return nil
+}
+
+// Verify checks a push's query before its body is read: the signature, as in
+// VerifyURL, and the age of the timestamp. The error is ErrSignature or ErrStale.
+func (c *Codec) Verify(q Query) error {
+	if err := c.VerifyURL(q); err != nil {
+		return err
+	}
+	if c.maxAge > 0 && !c.fresh(q.Timestamp) {
+		return ErrStale
+	}
+	return nil
+}
+
+// verifyCiphertext checks the signature over a ciphertext, given as it stood in
+// the body.
+func (c *Codec) verifyCiphertext(q Query, ciphertext string) error {
+	if !equalSignature(q.MessageSignature, sign(c.token, q.Timestamp, q.Nonce, ciphertext)) {
+		return fmt.Errorf("%w: msg_signature", ErrSignature)
+	}
+	return nil
+}
+
+func (c *Codec) fresh(timestamp string) bool {
+	seconds, ok := parseSeconds(timestamp)
+	if !ok {
+		return false
+	}
+	age := c.now().Sub(time.Unix(seconds, 0))
+	return -c.maxAge <= age && age <= c.maxAge
+}
+
+// parseSeconds reads a WeChat time. Only digits will do, and no more of them
+// than a time.Time holds.
+func parseSeconds(text string) (int64, bool) {
+	const digits = 11
+	if len(text) > digits {
+		return 0, false
+	}
+	seconds, err := strconv.ParseUint(text, 10, 63)
+	return int64(seconds), err == nil
+}
+
+// sign gives WeChat's signature over the items: they are sorted as bytes and
+// joined without a separator.
+func sign(items ...string) string {
+	slices.Sort(items)
+	size := 0
+	for _, item := range items {
+		size += len(item)
+	}
+	joined := make([]byte, 0, size)
+	for _, item := range items {
+		joined = append(joined, item...)
+	}
+	sum := sha1.Sum(joined)
+	return hex.EncodeToString(sum[:])
+}
+
+func equalSignature(got, want string) bool {
+	return subtle.ConstantTimeCompare([]byte(got), []byte(want)) == 1
+}
