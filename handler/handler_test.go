@@ -3,7 +3,7 @@ package handler
 import (
 	"bytes"
 	"context"
-	"crypto/sha1" //nolint:gosec // WeChat's signatures are SHA-1
+	"crypto/sha1"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -103,7 +103,7 @@ func sign(extra ...string) string {
 	timestamp, nonce := strconv.FormatInt(time.Now().Unix(), 10), "n0nce"
 	parts := []string{token, timestamp, nonce}
 	slices.Sort(parts)
-	sum := sha1.Sum([]byte(strings.Join(parts, ""))) //nolint:gosec // WeChat's signatures are SHA-1
+	sum := sha1.Sum([]byte(strings.Join(parts, "")))
 	v := url.Values{"signature": {hex.EncodeToString(sum[:])}, "timestamp": {timestamp}, "nonce": {nonce}}
 	for i := 0; i < len(extra); i += 2 {
 		v.Set(extra[i], extra[i+1])
@@ -215,7 +215,7 @@ func TestCallbackLine(t *testing.T) {
 	delete(line, "took_ms")
 	want := map[string]any{
 		"level": "info", "message": "callback answered", "app": "shop", "msg": "6265881059295447969", "kind": "text",
-		"conversation": "oABC…hijk", "entry": "cs1", "agent": "wang", "reason": "stand_in", "step": 2.0, "reply": "transfer_named",
+		"conversation": "oABC…hijk", "entry": "cs1", "agent": "wang", "reason": "stand_in", "step": 2.0, "reply": "transfer_named", "cause": "",
 	}
 	if diff := cmp.Diff(want, line); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

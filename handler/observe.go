@@ -70,14 +70,14 @@ func (h *handler) observe(m kefu.Message, d kefu.Decision, took time.Duration) {
 		h.metrics.degraded.WithLabelValues(app, string(d.Cause)).Inc()
 	}
 	h.degraded.note(d, h.Now())
-	line := h.Logger.Info()
+	level := zerolog.InfoLevel
 	if d.Degraded {
-		line = h.Logger.Warn().Str(keyCause, string(d.Cause))
+		level = zerolog.WarnLevel
 	}
-	line.Str(keyApp, app).Str(keyMessage, shortKey(m.Key)).Str(keyKind, m.Kind.String()).
+	h.Logger.WithLevel(level).Str(keyApp, app).Str(keyMessage, shortKey(m.Key)).Str(keyKind, m.Kind.String()).
 		Str(keyConversation, kefu.Shorten(m.Customer.User)).Str(keyEntry, string(d.Entry)).
 		Str(keyAgent, string(d.Agent)).Str(keyReason, string(d.Reason)).Int(keyStep, d.Step).
-		Str(keyReply, reply).Float64(keyTook, float64(took.Microseconds())/1e3).
+		Str(keyReply, reply).Str(keyCause, string(d.Cause)).Float64(keyTook, float64(took.Microseconds())/1e3).
 		Msg("callback answered")
 }
 

@@ -2,6 +2,7 @@ package kefu
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -72,10 +73,8 @@ type Entry struct {
 // Allows reports whether the entry's ladder names the agent.
 func (e *Entry) Allows(agent AgentID) bool {
 	for _, s := range e.Steps {
-		for _, a := range s.Agents {
-			if a == agent {
-				return true
-			}
+		if slices.Contains(s.Agents, agent) {
+			return true
 		}
 	}
 	return false

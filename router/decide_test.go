@@ -122,7 +122,9 @@ func TestEveryCombination(t *testing.T) {
 						plan := Decide(s)
 						taken := plan.Take(grant(s, plan))
 						o := Conclude(s, taken)
-						checkRow(t, s, people, plan, taken, o)
+						if wrong := wrongWith(s, people, taken, o); wrong != "" {
+							t.Errorf("%s: %s", wrong, show(plan, o, taken))
+						}
 						fmt.Fprintf(&rows, "tag %-8s owner %-13s a is %-7s %-5s ladder %-9s => %s\n",
 							ask.name, owner.name, presence, map[bool]string{true: "full", false: "free"}[full], ladder.name, show(plan, o, taken))
 					}
@@ -133,35 +135,32 @@ func TestEveryCombination(t *testing.T) {
 	golden(t, "decisions.txt", rows.String())
 }
 
-// checkRow holds a decision against what is true of all decisions.
-func checkRow(t *testing.T, s Situation, people map[kefu.AgentID]person, p Plan, taken *Try, o Outcome) {
-	t.Helper()
-	for _, try := range p.Tries {
-		if try.Reason == "" {
-			t.Errorf("%s: no reason", try.Agent)
-		}
+// wrongWith holds a decision against what is true of all decisions.
+func wrongWith(s Situation, people map[kefu.AgentID]person, taken *Try, o Outcome) string {
+	free := func(who person) bool { return who.capacity == 0 || who.seats < who.capacity }
+	if o.Reason == "" {
+		return "no reason"
 	}
 	if taken == nil {
 		for id, who := range people {
-			free := who.capacity == 0 || who.seats < who.capacity
-			if s.Entry.Allows(id) && !who.left && who.presence == kefu.PresenceOnline && free {
-				t.Errorf("WeChat's desk got the customer though %s could: %s", id, show(p, o, taken))
+			if s.Entry.Allows(id) && !who.left && who.presence == kefu.PresenceOnline && free(who) {
+				return fmt.Sprintf("WeChat's desk got the customer though %s could", id)
 			}
 		}
-		return
+		return ""
 	}
 	who := people[taken.Agent]
 	switch {
 	case who.presence != kefu.PresenceOnline:
-		t.Errorf("%s is %s and got the customer", taken.Agent, who.presence)
-	case who.capacity > 0 && who.seats >= who.capacity:
-		t.Errorf("%s is full and got the customer", taken.Agent)
+		return "who is not known to be there got the customer"
+	case !free(who):
+		return "who is full got the customer"
 	case !s.Entry.Allows(taken.Agent):
-		t.Errorf("%s is not on the ladder and got the customer", taken.Agent)
+		return "who is not on the ladder got the customer"
+	case o.Owner == "":
+		return "the customer has an agent and no owner"
 	}
-	if o.Owner == "" {
-		t.Errorf("%s got the customer, who has no owner: %s", taken.Agent, show(p, o, taken))
-	}
+	return ""
 }
 
 func golden(t *testing.T, name, got string) {
