@@ -215,7 +215,7 @@ func TestCallbackLine(t *testing.T) {
 	delete(line, "took_ms")
 	want := map[string]any{
 		"level": "info", "message": "callback answered", "app": "shop", "msg": "6265881059295447969", "kind": "text",
-		"conversation": "oABC…hijk", "entry": "cs1", "agent": "wang", "reason": "stand_in", "step": 2.0, "reply": "transfer_named", "cause": "",
+		"conversation": "oABC…hijk", "entry": "cs1", "agent": "wang", "reason": "stand_in", "step": 2.0, "reply": "transfer_named",
 	}
 	if diff := cmp.Diff(want, line); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

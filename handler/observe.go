@@ -77,8 +77,17 @@ func (h *handler) observe(m kefu.Message, d kefu.Decision, took time.Duration) {
 	h.Logger.WithLevel(level).Str(keyApp, app).Str(keyMessage, shortKey(m.Key)).Str(keyKind, m.Kind.String()).
 		Str(keyConversation, kefu.Shorten(m.Customer.User)).Str(keyEntry, string(d.Entry)).
 		Str(keyAgent, string(d.Agent)).Str(keyReason, string(d.Reason)).Int(keyStep, d.Step).
-		Str(keyReply, reply).Str(keyCause, string(d.Cause)).Float64(keyTook, float64(took.Microseconds())/1e3).
+		Str(keyReply, reply).Func(cause(d)).Float64(keyTook, float64(took.Microseconds())/1e3).
 		Msg("callback answered")
+}
+
+// cause adds what was broken, if anything was.
+func cause(d kefu.Decision) func(*zerolog.Event) {
+	return func(e *zerolog.Event) {
+		if d.Degraded {
+			e.Str(keyCause, string(d.Cause))
+		}
+	}
 }
 
 // shortKey keeps a log line short; WeChat's own ids fit.

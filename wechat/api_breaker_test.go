@@ -36,12 +36,12 @@ func TestBreaker(t *testing.T) {
 		send("http_status", i+2)
 	}
 	send("breaker_open", breakerLimit+1)
-	if e.MaybeSent() || e.RetryAfter() < breakerPause || e.RetryAfter() > breakerPause+breakerJitter {
+	if e.MaybeSent() || e.RetryAfter() < breakerPause-2*breakerJitter || e.RetryAfter() > breakerPause+breakerJitter {
 		t.Errorf("open: maybe sent %v, retry after %s", e.MaybeSent(), e.RetryAfter())
 	}
-	f.clock.Advance(breakerPause - time.Second)
 	send("breaker_open", breakerLimit+1)
-	f.clock.Advance(breakerJitter + time.Second)
+	circuit := c.account("shop").breaker.circuit
+	circuit.HalfOpen()                  // as when the pause is over
 	send("http_status", breakerLimit+2) // one is let through
 	send("breaker_open", breakerLimit+2)
 
@@ -50,7 +50,7 @@ func TestBreaker(t *testing.T) {
 		t.Errorf("another app: %v", err)
 	}
 	send("breaker_open", breakerLimit+3)
-	f.clock.Advance(breakerPause + breakerJitter)
+	circuit.HalfOpen()
 	for range 3 {
 		if err := fakeAPISend(t, c); err != nil {
 			t.Fatalf("when WeChat answers again: %v", err)
@@ -96,24 +96,26 @@ func fakeAPIAnswers(body string) func(http.ResponseWriter, *http.Request) bool {
 
 func TestBreakerTrial(t *testing.T) {
 	t.Parallel()
-	clock := newFakeAPIClock()
-	b := &breaker{now: clock.Now, log: zerolog.Nop()}
+	b := newBreaker(zerolog.Nop())
 	admit := func(want bool) {
 		t.Helper()
 		if _, open := b.admit(); open == want {
 			t.Fatalf("admitted: %v, want %v", !open, want)
 		}
 	}
+	b.abandoned() // says nothing while all is well
 	for range breakerLimit {
 		admit(true)
 		b.unanswered()
 	}
 	admit(false)
-	clock.Advance(breakerPause + breakerJitter)
+	b.circuit.HalfOpen()
 	admit(true)
 	admit(false) // one at a time
 	b.abandoned()
-	admit(true) // who gave up has found out nothing
+	admit(false) // who gave up has found out nothing
+	b.circuit.HalfOpen()
+	admit(true)
 	b.answered()
 	admit(true)
 	admit(true)

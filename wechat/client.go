@@ -67,7 +67,7 @@ type Client struct {
 // and whether WeChat answers.
 type account struct {
 	cred    Credential
-	breaker *breaker
+	breaker breaker
 	tokens  *keeper
 }
 
@@ -115,7 +115,7 @@ func (c *Client) SetApps(creds []Credential) {
 
 func (c *Client) newAccount(cred Credential) *account {
 	log := c.log.With().Str("app", string(cred.App)).Logger()
-	a := &account{cred: cred, breaker: &breaker{now: c.now, log: log}}
+	a := &account{cred: cred, breaker: newBreaker(log)}
 	a.tokens = &keeper{
 		cred: cred, cache: c.cache, now: c.now, log: log, looking: make(chan struct{}, 1),
 		fetch: func(ctx context.Context) (kefu.Token, *APIError) { return c.fetchToken(ctx, a) },
