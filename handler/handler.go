@@ -48,6 +48,7 @@ type handler struct {
 	Options
 	metrics  metrics
 	degraded degradation
+	refused  reminder
 }
 
 // New makes the HTTP side. It returns an error if a trusted proxy is neither an

@@ -248,6 +248,38 @@ func TestDegradedIsLoggedOnChange(t *testing.T) {
 	}
 }
 
+// Who cannot get WeChat's verification through must find out why; who sends
+// rubbish must not fill the log.
+func TestRefusalsAreLoggedNowAndThen(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for range 5 {
+		r.do(t, http.MethodGet, "/wechat/shop?signature=x", "")
+		r.do(t, http.MethodPost, "/wechat/other", "")
+	}
+	for _, want := range []string{`"app":"shop","status":403`, `"app":"unknown","status":404`} {
+		if got := strings.Count(r.log.String(), want); got != 1 {
+			t.Errorf("%s stands %d times, want once:\n%s", want, got, r.log)
+		}
+	}
+}
+
+func TestReminder(t *testing.T) {
+	t.Parallel()
+	var r reminder
+	now := time.Unix(1, 0)
+	for i, tt := range []struct {
+		after  time.Duration
+		missed int
+		due    bool
+	}{{0, 0, true}, {time.Second, 0, false}, {time.Second, 0, false}, {remindEvery, 2, true}, {remindEvery, 0, true}} {
+		now = now.Add(tt.after)
+		if missed, due := r.due(refusal{"shop", 403}, now); missed != tt.missed || due != tt.due {
+			t.Errorf("%d: %d, %v, want %d, %v", i, missed, due, tt.missed, tt.due)
+		}
+	}
+}
+
 func TestMetricsAndSecrets(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
