@@ -102,13 +102,14 @@ type Receipt struct {
 // A Conversation is what the store knows of a customer's open exchange.
 type Conversation struct {
 	Entry    EntryTag
-	Ask      Ask     // the agent or group last asked for at this entry
-	Owner    AgentID // sticky assignment for Entry; "" if there is none or it has lapsed
-	Borrowed int     // conversations in a row that a stand-in had instead of the owner
-	Serving  AgentID // who has the conversation; "" if nobody
-	Standing bool    // Serving is a stand-in, so that a further change is still the same borrowing
-	Live     bool    // not idle for too long, and of the same entry
-	Holds    AgentID // whose seat the customer may still hold; "" if nobody's
+	Ask      Ask       // the agent or group last asked for at this entry
+	Owner    AgentID   // sticky assignment for Entry; "" if there is none or it has lapsed
+	Borrowed int       // conversations in a row that a stand-in had instead of the owner
+	Serving  AgentID   // who has the conversation; "" if nobody
+	Standing bool      // Serving is a stand-in, so that a further change is still the same borrowing
+	Live     bool      // not idle for too long, and of the same entry
+	Holds    AgentID   // whose seat the customer may still hold; "" if nobody's
+	Held     time.Time // when that seat was last taken or refreshed for this conversation
 	Entered  time.Time
 	Version  int64 // grows with every assignment
 }
@@ -129,6 +130,7 @@ type SeatRequest struct {
 	At         time.Time
 	Idle       time.Duration // the seat falls free this long after its last refresh
 	Holds      AgentID       // the seat the customer holds so far; given up, unless it is the one taken
+	Held       time.Time     // Conversation.Held: a seat taken after it is another push's, and stays; zero = none stays
 	Candidates []SeatCandidate
 }
 

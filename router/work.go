@@ -129,7 +129,7 @@ func (w *work) seat(ctx context.Context, s Situation, plan Plan) (kefu.Seat, *Tr
 	for {
 		seat, err := w.store.Seat(ctx, kefu.SeatRequest{
 			Customer: w.m.Customer, Entry: s.Entry.Tag, At: w.at, Idle: w.app.Idle,
-			Holds: s.Conversation.Holds, Candidates: plan.Seats(),
+			Holds: s.Conversation.Holds, Held: s.Conversation.Held, Candidates: plan.Seats(),
 		})
 		if err != nil {
 			return kefu.Seat{}, nil, fmt.Errorf("take a seat: %w", err)

@@ -84,7 +84,7 @@ func fakeAPIWrite(status int, body string) func(http.ResponseWriter, *http.Reque
 func fakeAPIFaults() []fakeAPIFault {
 	hijack := func(answer string) func(w http.ResponseWriter, _ *http.Request) {
 		return func(w http.ResponseWriter, _ *http.Request) {
-			conn, _, err := w.(http.Hijacker).Hijack() //nolint:errcheck // a server of HTTP/1
+			conn, _, err := w.(http.Hijacker).Hijack()
 			if err != nil {
 				return
 			}
@@ -305,7 +305,7 @@ func TestTimeouts(t *testing.T) {
 		c := f.client(func(o *ClientOptions) { o.Timeout = 50 * time.Millisecond })
 		fakeAPIWarm(t, f, c, func(w http.ResponseWriter, r *http.Request) bool {
 			_, _ = w.Write([]byte(`{"errcode":`))
-			w.(http.Flusher).Flush() //nolint:errcheck // a server of HTTP/1
+			w.(http.Flusher).Flush()
 			<-r.Context().Done()
 			return true
 		})
