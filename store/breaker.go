@@ -1,0 +1,66 @@
+package store
+
+import (
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// A breaker closes the way to a Redis that does not answer, so that callers
+// need not wait for it one by one. It is a dozen lines because it has one rule
+// more than a usual one: while it is closed, one call in a pause goes through,
+// whatever became of the one before.
+type breaker struct {
+	mu       sync.Mutex
+	failures int
+	next     time.Time // no call before, once failures have reached tolerated
+}
+
+const (
+	tolerated = 3                      // failures in a row
+	pause     = 400 * time.Millisecond // between tries
+)
+
+// newBreakers makes a breaker for each place that can fail on its own: on a
+// cluster every partition, which is on one node of several.
+func newBreakers(rdb redis.UniversalClient, partitions int) []*breaker {
+	n := 1
+	if _, cluster := rdb.(*redis.ClusterClient); cluster {
+		n = partitions + 1
+	}
+	out := make([]*breaker, n)
+	for i := range out {
+		out[i] = &breaker{}
+	}
+	return out
+}
+
+// allow reports whether a call may be made.
+func (b *breaker) allow(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failures < tolerated {
+		return true
+	}
+	if now.Before(b.next) {
+		return false
+	}
+	b.next = now.Add(pause)
+	return true
+}
+
+func (b *breaker) succeeded() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.failures = 0
+}
+
+func (b *breaker) failed(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.failures++
+	if b.failures == tolerated {
+		b.next = now.Add(pause)
+	}
+}

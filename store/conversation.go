@@ -1,0 +1,158 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"kefud/kefu"
+)
+
+// Receive tells the store of a push: one command. A push seen before comes back
+// as Repeat with its First and Answer, undecided while another is at it. Else
+// the customer is brought to his entry, and the conversation is Kept if its
+// agent can go on with it; then Answer stands, and a greeting given with r is
+// owed.
+func (s *Store) Receive(ctx context.Context, r kefu.Receipt) (kefu.Received, error) {
+	greeting, err := s.greeting(r)
+	if err != nil {
+		return kefu.Received{}, err
+	}
+	p := s.keys.partition(r.Customer)
+	allowed, window := r.Allowance.AfterMessage, r.Allowance.AfterMessageWindow
+	if r.Enter {
+		allowed, window = r.Allowance.AfterEnter, r.Allowance.AfterEnterWindow
+	}
+	args := []any{
+		millis(r.At), r.Idle.Milliseconds(), flag(r.Enter), string(r.Ask.Entry), string(r.Ask.Agent),
+		r.Ask.Group, r.AskSticky.Milliseconds(), string(r.Default), r.DefaultSticky.Milliseconds(), string(r.Reach),
+		allowed, millis(r.At.Add(window)), pushTTL.Milliseconds(), slack.Milliseconds(),
+		laneTTL.Milliseconds(), member(r.Customer), greeting[0], greeting[1],
+		greeting[3], greeting[4],
+	}
+	reply, err := s.run(ctx, "receive", p, s.scripts.receive, []string{
+		s.keys.push(r.Customer, r.Key), s.keys.customer(r.Customer), s.keys.lane(r.Customer), s.keys.lanes(p),
+	}, args)
+	if err != nil {
+		return kefu.Received{}, err
+	}
+	l := asList(reply)
+	if l.number(0) == 0 {
+		return parsePush(l.text(1)), nil
+	}
+	got := kefu.Received{Conversation: asList(l.at(4)).view(), First: r.At, Answer: parseAnswer(l.text(1))}
+	got.Kept = got.Answer.Decided()
+	if l.yes(2) {
+		s.refresher.ask(refresh{customer: r.Customer, agent: got.Serving, at: r.At, idle: r.Idle, version: got.Version})
+	}
+	if l.number(3) > 0 {
+		s.wakeUp(p)
+	}
+	return got, nil
+}
+
+// greeting gives the five arguments of a receipt's greeting, empty without one.
+func (s *Store) greeting(r kefu.Receipt) ([]any, error) {
+	if r.Greeting == nil {
+		return []any{"", "", "", "", ""}, nil
+	}
+	return deliveryArgs(r.Customer, *r.Greeting)
+}
+
+// Lookup reads the record of one push and changes nothing: Repeat, First and
+// Answer, or the zero Received if the push is not remembered.
+func (s *Store) Lookup(ctx context.Context, c kefu.CustomerID, key kefu.MessageKey) (kefu.Received, error) {
+	var record string
+	err := s.do(ctx, "lookup", s.keys.partition(c), func(ctx context.Context) error {
+		var err error
+		record, err = s.rdb.Get(ctx, s.keys.push(c, key)).Result()
+		return err
+	})
+	if errors.Is(err, redis.Nil) {
+		return kefu.Received{}, nil
+	}
+	if err != nil {
+		return kefu.Received{}, err
+	}
+	return parsePush(record), nil
+}
+
+// Settle ends the work on a push: one command. It is not applied if the push
+// was decided before, unless it replaces that answer, nor if the conversation
+// has changed since its Version. Serving nobody leaves the stand-in's mark as it
+// was: whoever comes next is still the same borrowing.
+func (s *Store) Settle(ctx context.Context, st kefu.Settlement) (kefu.Settled, error) {
+	record, err := encodeRecord(st.Record)
+	if err != nil {
+		return kefu.Settled{}, err
+	}
+	p := s.keys.partition(st.Customer)
+	args := []any{
+		millis(st.At), st.Idle.Milliseconds(), pushTTL.Milliseconds(), slack.Milliseconds(), laneTTL.Milliseconds(),
+		member(st.Customer), st.Version, string(st.Entry), st.Sticky.Milliseconds(), string(st.Agent),
+		string(st.Owner), st.Borrowed, formatAnswer(st.Answer), flag(st.Replace),
+		record, recordsKept, recordTTL.Milliseconds(),
+	}
+	for _, d := range st.Deliveries {
+		more, err := deliveryArgs(st.Customer, d)
+		if err != nil {
+			return kefu.Settled{}, err
+		}
+		args = append(args, more...)
+	}
+	reply, err := s.run(ctx, "settle", p, s.scripts.settle, []string{
+		s.keys.push(st.Customer, st.Key), s.keys.customer(st.Customer),
+		s.keys.lane(st.Customer), s.keys.lanes(p), s.keys.records(st.Customer),
+	}, args)
+	if err != nil {
+		return kefu.Settled{}, err
+	}
+	return s.settled(p, asList(reply)), nil
+}
+
+func (s *Store) settled(p int, l list) kefu.Settled {
+	switch l.number(0) {
+	case 0:
+		return kefu.Settled{Answer: parseAnswer(l.text(1))}
+	case 1:
+		return kefu.Settled{Now: asList(l.at(1)).view()}
+	}
+	if l.number(1) > 0 {
+		s.wakeUp(p)
+	}
+	return kefu.Settled{Applied: true}
+}
+
+func encodeRecord(r *kefu.Record) (string, error) {
+	if r == nil {
+		return "", nil
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		return "", fmt.Errorf("encode record: %w", err)
+	}
+	return string(b), nil
+}
+
+// History tells what is known of a customer, as of now.
+func (s *Store) History(ctx context.Context, c kefu.CustomerID) (kefu.History, error) {
+	reply, err := s.run(ctx, "history", s.keys.partition(c), s.scripts.history,
+		[]string{s.keys.customer(c), s.keys.records(c)}, []any{millis(s.now())})
+	if err != nil {
+		return kefu.History{}, err
+	}
+	l := asList(reply)
+	h := kefu.History{Conversation: asList(l.at(1)).view(), LastPush: instant(l.number(0))}
+	for i := range asList(l.at(2)) {
+		var r kefu.Record
+		if err := json.Unmarshal([]byte(asList(l.at(2)).text(i)), &r); err != nil {
+			return kefu.History{}, fmt.Errorf("decode record: %w", err)
+		}
+		h.Records = append(h.Records, r)
+	}
+	h.Found = !h.LastPush.IsZero() || len(h.Records) > 0
+	return h, nil
+}

@@ -1,0 +1,75 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"kefud/kefu"
+)
+
+// For the tests of package store_test.
+
+// Commands counts the commands that a Store sends from now on; pipelines count
+// as one.
+func (s *Store) Commands(count func(name string)) {
+	s.rdb.AddHook(counting{count})
+}
+
+type counting struct{ count func(string) }
+
+func (c counting) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (c counting) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		c.count(cmd.Name())
+		return next(ctx, cmd)
+	}
+}
+
+func (c counting) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		c.count("pipeline")
+		return next(ctx, cmds)
+	}
+}
+
+// Client is the Store's own way to Redis.
+func (s *Store) Client() redis.UniversalClient { return s.rdb }
+
+// Keys names keys for tests that look at or damage them.
+func (s *Store) CustomerKey(c kefu.CustomerID) string                { return s.keys.customer(c) }
+func (s *Store) PushKey(c kefu.CustomerID, m kefu.MessageKey) string { return s.keys.push(c, m) }
+func (s *Store) LaneKey(c kefu.CustomerID) string                    { return s.keys.lane(c) }
+func (s *Store) SeatsKey(a kefu.AgentID) string                      { return s.keys.seats(a) }
+func (s *Store) FactsKey() string                                    { return s.keys.facts() }
+func (s *Store) BuriedKey(partition int) string                      { return s.keys.buried(partition) }
+func (s *Store) QueueKey(n string, a kefu.AppID, e kefu.EntryTag) string {
+	return s.keys.queue(n, a, e)
+}
+
+// Refresh does at once what waits for the background, and tells how much that was.
+func (s *Store) Refresh(ctx context.Context) int {
+	select {
+	case f := <-s.refresher.asked:
+		some := s.refresher.more(f)
+		s.refresher.all(ctx, some)
+		return len(some)
+	default:
+		return 0
+	}
+}
+
+// Limits the tests hold on to.
+const (
+	RecordsKept = recordsKept
+	BuriedKept  = buriedKept
+	LadderStep  = ladderStep
+	RefreshRoom = refreshRoom
+	PushTTL     = pushTTL
+	LookEvery   = lookEvery
+)
+
+// SeatFor is how long a seat lasts.
+func SeatFor(idle time.Duration) time.Duration { return seatFor(idle) }

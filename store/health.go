@@ -1,0 +1,152 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+)
+
+// Health says whether Redis was there when it was last looked at, and since
+// when that has been so.
+type Health struct {
+	OK       bool
+	Since    time.Time
+	Err      error // why not OK; holds no secret
+	Embedded bool
+}
+
+// Health tells how Redis is. It is as old as half a second, if Run runs.
+func (s *Store) Health() Health {
+	h := s.health.get()
+	h.Embedded = s.embedded
+	return h
+}
+
+// lookEvery is the time between two looks at Redis.
+const lookEvery = 500 * time.Millisecond
+
+// watch looks at Redis again and again, until ctx ends.
+func (s *Store) watch(ctx context.Context) {
+	ticks := time.NewTicker(lookEvery)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+			s.look(ctx)
+		}
+	}
+}
+
+// look finds out whether Redis is there and takes writes.
+func (s *Store) look(ctx context.Context) {
+	start := time.Now()
+	within, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	err := s.readLayout(within)
+	if cluster, ok := s.rdb.(*redis.ClusterClient); ok && err == nil {
+		err = cluster.ForEachMaster(within, func(ctx context.Context, node *redis.Client) error {
+			return node.Ping(ctx).Err()
+		})
+	}
+	if l := s.layout.Load(); l != nil && l.wrong != nil {
+		err = l.wrong
+	} else {
+		err = s.fault(ctx, err)
+	}
+	if ctx.Err() != nil {
+		return // the end of the caller says nothing of Redis
+	}
+	s.meter.observe("look", err, time.Since(start))
+	s.health.note(err, time.Now())
+	for _, b := range s.breakers {
+		switch {
+		case err == nil:
+			b.succeeded()
+		case len(s.breakers) == 1: // of a cluster it may be another part
+			b.failed(time.Now())
+		}
+	}
+}
+
+// A layout is how keys are spread, once that has been compared with Redis.
+type layout struct {
+	wrong error // nil: ours
+}
+
+// lay compares our layout with that of Redis, unless that has been done.
+func (s *Store) lay(ctx context.Context) error {
+	if s.layout.Load() == nil {
+		if err := s.readLayout(ctx); err != nil {
+			return err
+		}
+	}
+	return s.layout.Load().wrong
+}
+
+// readLayout reads how many partitions there are; whoever comes first says it.
+// It writes, so that it fails where writing does.
+func (s *Store) readLayout(ctx context.Context) error {
+	pipe := s.rdb.Pipeline()
+	wrote := pipe.SetNX(ctx, s.keys.layout(), s.keys.partitions, 0)
+	read := pipe.Get(ctx, s.keys.layout())
+	if err := exec(ctx, pipe); err != nil {
+		return err
+	}
+	if err := wrote.Err(); err != nil {
+		return err
+	}
+	there, err := read.Int()
+	if err != nil {
+		return err
+	}
+	l := &layout{}
+	if there != s.keys.partitions {
+		l.wrong = fmt.Errorf("%w: the keys under %s are spread over %d partitions, not %d: set partitions to %d, or use another prefix",
+			errLayout, s.keys.prefix, there, s.keys.partitions, there)
+	}
+	if was := s.layout.Load(); was == nil || was.wrong == nil {
+		s.layout.Store(l) // once wrong, always wrong: a restart reads the config again
+	}
+	return nil
+}
+
+// health remembers the last look and logs when it changes.
+type health struct {
+	mu     sync.Mutex
+	logger zerolog.Logger
+	state  Health
+}
+
+func (h *health) start(l zerolog.Logger, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.logger, h.state = l, Health{OK: true, Since: now}
+}
+
+func (h *health) get() Health {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.state
+}
+
+func (h *health) note(err error, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	was := h.state
+	h.state.OK, h.state.Err = err == nil, err
+	if was.OK != h.state.OK {
+		h.state.Since = now
+	}
+	switch {
+	case err == nil && !was.OK:
+		h.logger.Info().Dur("away_ms", now.Sub(was.Since)).Msg("redis is back")
+	case err != nil && (was.OK || was.Err.Error() != err.Error()):
+		h.logger.Error().Err(err).Msg("redis unavailable")
+	}
+}

@@ -1,0 +1,152 @@
+package store
+
+import (
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"strings"
+	"time"
+
+	"kefud/kefu"
+)
+
+// Every key, with <prefix> from Options, P the number of partitions and p the
+// partition of a customer. Times are Unix milliseconds. What stands in braces
+// decides on which node of a cluster a key lives: all keys of a partition live
+// together, and so do the seats of all agents, so that one script can try a
+// whole ladder.
+//
+//	key                                   type    TTL               writer                   reader
+//	<prefix>:partitions                   string  none: it says     check                    check
+//	                                              where all else is
+//	<prefix>:{p}:customer:<app>:<user>    hash    longestMS+slack   receive settle unserve   the same, history
+//	                                                                lease finish
+//	<prefix>:{p}:push:<app>:<user>:<key>  string  pushTTL           receive settle           receive settle Lookup
+//	<prefix>:{p}:records:<app>:<user>     list    recordTTL         settle                   history
+//	<prefix>:{p}:lane:<app>:<user>        list    laneTTL           receive settle finish    lease finish
+//	<prefix>:{p}:lanes                    zset    laneTTL           receive settle lease     Lease lease finish Backlog
+//	                                                                finish
+//	<prefix>:{p}:buried                   list    buriedTTL         finish                   Buried Backlog
+//	<prefix>:{agents}:seats:<agent>       zset    till the last     seat release refresh     the same, Loads
+//	                                              seat is free
+//	<prefix>:{agents}:facts               hash    factsTTL          seat                     seat refresh Loads
+//	<prefix>:{agents}:waiting:<app>:<e>   zset    idle              seat                     seat
+//	<prefix>:{agents}:tried:<app>:<e>     zset    idle              seat                     seat
+//	<prefix>:list:<app>                   string  listTTL           newer (PutList)          Lists
+//	<prefix>:token:<app>                  string  till it expires   PutToken drop            Token drop
+//	<prefix>:lead:<task>                  string  the lease         lead                     lead
+//
+// What they hold:
+//
+//	partitions  P
+//	push        when the push was first seen, and once it is decided a space, the
+//	            letter of its kefu.Way, the agent, a space, the account
+//	records     kefu.Record as JSON, the newest first
+//	lane        deliveries, the oldest first; lines: id, attempts, agent, entry, JSON of the rest
+//	lanes       "app user" of every lane with deliveries; the score is when it is due, or its
+//	            lease ends
+//	buried      burials as JSON, the newest first
+//	seats       "app user" of every customer the agent has; the score is when the seat falls
+//	            free, made unique by a fraction, so that it names one taking
+//	facts       "capacity:<agent>" as it was when a seat was last taken, "last:<agent>" when he
+//	            last got a new customer
+//	waiting     "app user" of who waits at the entry e; the score is since when
+//	tried       the same customers; the score is when a seat was last asked for
+//	list        when the list was fetched, a space, JSON of its agents
+//	token       when it expires, a space, the token
+//	lead        who leads
+//
+// The fields of a customer, all of them optional:
+//
+//	e  the present entry            et 1 = a tag brought it     es its sticky, ms
+//	ei when he came to it, or began a new conversation
+//	a  the agent asked for at e     g  the group asked for at e
+//	ow the owner at e, bo how often in a row he was borrowed; lasting es from lp
+//	o:<entry>  the same at another entry: agent, times and last push there
+//	sv who serves                   se at which entry           st 1 = as a stand-in
+//	v  version                      sa when his seat was last asked for or refreshed
+//	lp last push                    il conversation idle, ms
+//	mn messages allowed after a message, mu until when
+//	en messages allowed after entering, eu until when
+//	rm mu at the time when a message of mn was reserved for a lease, re the same of en
+//	n  notices sent in this conversation, each between spaces
+//	dn deliveries written           ku until when the key is kept
+const (
+	pushTTL   = time.Minute         // longer than any platform pushes again
+	recordTTL = 7 * 24 * time.Hour  // explain
+	laneTTL   = 72 * time.Hour      // longer than the longest allowance
+	buriedTTL = 30 * 24 * time.Hour // a human looks once a month
+	factsTTL  = 30 * 24 * time.Hour // an agent on holiday is still known
+	listTTL   = 24 * time.Hour      // for whoever wants to know how old it is
+	slack     = time.Hour           // so that a customer's TTL is moved once an hour at most
+
+	recordsKept = 20
+	buriedKept  = 10_000 // a partition
+)
+
+// keys makes the keys of one prefix.
+type keys struct {
+	prefix     string
+	partitions int
+}
+
+// Partition tells where a customer's keys live: FNV-1a, 64 bits, over the app,
+// a zero byte and the openid, modulo the number of partitions.
+func (k keys) partition(c kefu.CustomerID) int {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(string(c.App) + "\x00" + c.User)) // a hash takes every byte
+	return int(h.Sum64() % uint64(k.partitions))            //nolint:gosec // the remainder is smaller than an int that is positive
+}
+
+func (k keys) layout() string               { return k.prefix + ":partitions" }
+func (k keys) list(app kefu.AppID) string   { return k.prefix + ":list:" + string(app) }
+func (k keys) token(app kefu.AppID) string  { return k.prefix + ":token:" + string(app) }
+func (k keys) lead(task string) string      { return k.prefix + ":lead:" + task }
+func (k keys) seats(a kefu.AgentID) string  { return k.agents("seats:" + string(a)) }
+func (k keys) facts() string                { return k.agents("facts") }
+func (k keys) lanes(p int) string           { return k.in(p, "lanes") }
+func (k keys) buried(p int) string          { return k.in(p, "buried") }
+func (k keys) agents(rest string) string    { return k.prefix + ":{agents}:" + rest }
+func (k keys) in(p int, rest string) string { return k.prefix + ":{" + strconv.Itoa(p) + "}:" + rest }
+
+func (k keys) queue(name string, app kefu.AppID, e kefu.EntryTag) string {
+	return k.agents(name + ":" + string(app) + ":" + string(e))
+}
+
+func (k keys) of(name string, c kefu.CustomerID) string {
+	return k.in(k.partition(c), name+":"+string(c.App)+":"+c.User)
+}
+
+func (k keys) customer(c kefu.CustomerID) string { return k.of("customer", c) }
+func (k keys) records(c kefu.CustomerID) string  { return k.of("records", c) }
+func (k keys) lane(c kefu.CustomerID) string     { return k.of("lane", c) }
+func (k keys) push(c kefu.CustomerID, m kefu.MessageKey) string {
+	return k.of("push", c) + ":" + string(m)
+}
+
+// member names a customer within a sorted set. The name of an app has no space.
+func member(c kefu.CustomerID) string { return string(c.App) + " " + c.User }
+
+func customer(member string) (kefu.CustomerID, error) {
+	app, user, ok := strings.Cut(member, " ")
+	if !ok {
+		return kefu.CustomerID{}, fmt.Errorf("member of %d bytes is no customer", len(member))
+	}
+	return kefu.CustomerID{App: kefu.AppID(app), User: user}, nil
+}
+
+// millis is an instant at the border to Lua; 0 for the zero time.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// instant is the reverse of millis.
+func instant(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

@@ -1,0 +1,91 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"kefud/kefu"
+)
+
+const (
+	refreshRoom  = 4096 // that may wait for the refresher
+	refreshBatch = 128  // in one round trip
+)
+
+// A refresh keeps the seat of a conversation that goes on.
+type refresh struct {
+	customer kefu.CustomerID
+	agent    kefu.AgentID
+	at       time.Time // of the customer's push
+	idle     time.Duration
+	version  int64 // of the conversation
+}
+
+// A refresher keeps seats in the background, so that no answer waits for it.
+type refresher struct {
+	*Store
+	asked chan refresh
+}
+
+// ask hands a refresh over. If too many wait it is dropped: the customer's next
+// push a twentieth of idle later asks again.
+func (r *refresher) ask(f refresh) {
+	select {
+	case r.asked <- f:
+	default:
+		r.meter.refreshes.WithLabelValues("dropped").Inc()
+	}
+}
+
+func (r *refresher) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case f := <-r.asked:
+			r.all(ctx, r.more(f))
+		}
+	}
+}
+
+// more takes what waits besides the first, up to a batch.
+func (r *refresher) more(first refresh) []refresh {
+	out := []refresh{first}
+	for len(out) < refreshBatch {
+		select {
+		case f := <-r.asked:
+			out = append(out, f)
+		default:
+			return out
+		}
+	}
+	return out
+}
+
+// all refreshes seats. A conversation whose seat is lost for good is taken from
+// its agent, so that its next push is decided anew and no agent has more
+// customers than seats.
+func (r *refresher) all(ctx context.Context, some []refresh) {
+	b := batch{op: "refresh", place: r.agents(), script: r.scripts.refresh}
+	for _, f := range some {
+		b.names = append(b.names, []string{r.keys.seats(f.agent), r.keys.facts()})
+		b.args = append(b.args, []any{
+			member(f.customer), millis(f.at), r.scores.next(f.at.Add(seatFor(f.idle))), seatTTL(f.idle), string(f.agent),
+		})
+	}
+	replies, err := r.runAll(ctx, b)
+	if err != nil {
+		r.meter.refreshes.WithLabelValues("dropped").Add(float64(len(some)))
+		return
+	}
+	for i, f := range some {
+		if replies[i] == int64(1) {
+			r.meter.refreshes.WithLabelValues("kept").Inc()
+			continue
+		}
+		r.meter.refreshes.WithLabelValues("lost").Inc()
+		// If this fails the next refresh finds the seat lost again.
+		_, _ = r.Store.run(ctx, "unserve", r.keys.partition(f.customer), r.scripts.unserve,
+			[]string{r.keys.customer(f.customer)}, []any{string(f.agent), f.version})
+	}
+}

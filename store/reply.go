@@ -1,0 +1,101 @@
+package store
+
+import (
+	"strconv"
+	"strings"
+
+	"kefud/kefu"
+)
+
+// list is an array as a script returns it. What is not there, or is of another
+// kind than asked for, reads as nothing; the scripts state what they return.
+type list []any
+
+func asList(v any) list {
+	items, _ := v.([]any)
+	return items
+}
+
+func (l list) at(i int) any {
+	if i >= len(l) {
+		return nil
+	}
+	return l[i]
+}
+
+func (l list) text(i int) string {
+	s, _ := l.at(i).(string)
+	return s
+}
+
+// number reads a number, or a text that is one.
+func (l list) number(i int) int64 {
+	switch v := l.at(i).(type) {
+	case int64:
+		return v
+	case string:
+		n, _ := strconv.ParseInt(v, 10, 64) // "" is how a script says that there is none
+		return n
+	}
+	return 0
+}
+
+func (l list) yes(i int) bool { return l.text(i) == "1" }
+
+// view reads what function view of customer.lua lists.
+func (l list) view() kefu.Conversation {
+	return kefu.Conversation{
+		Entry:    kefu.EntryTag(l.text(0)),
+		Ask:      l.ask(),
+		Owner:    kefu.AgentID(l.text(3)),
+		Borrowed: int(l.number(4)),
+		Serving:  kefu.AgentID(l.text(5)),
+		Standing: l.yes(6),
+		Live:     l.yes(7),
+		Holds:    kefu.AgentID(l.text(8)),
+		Entered:  instant(l.number(9)),
+		Version:  l.number(10),
+		Held:     instant(l.number(11)),
+	}
+}
+
+// ask is what was asked for at the present entry; without an agent or a group
+// nothing was.
+func (l list) ask() kefu.Ask {
+	a := kefu.Ask{Agent: kefu.AgentID(l.text(1)), Group: l.text(2)}
+	if a != (kefu.Ask{}) {
+		a.Entry = kefu.EntryTag(l.text(0))
+	}
+	return a
+}
+
+// formatAnswer gives an answer as a push record holds it, "" for none.
+func formatAnswer(a kefu.Answer) string {
+	if !a.Decided() {
+		return ""
+	}
+	return string(rune(a.Way)) + string(a.Agent) + " " + a.Account
+}
+
+// parseAnswer is the reverse of formatAnswer; "" is undecided.
+func parseAnswer(s string) kefu.Answer {
+	if s == "" {
+		return kefu.Answer{}
+	}
+	agent, account, _ := strings.Cut(s[1:], " ")
+	return kefu.Answer{Way: kefu.Way(s[0]), Agent: kefu.AgentID(agent), Account: account}
+}
+
+// parsePush reads a push record.
+func parsePush(record string) kefu.Received {
+	first, answer, _ := strings.Cut(record, " ")
+	ms, _ := strconv.ParseInt(first, 10, 64) // receive and settle write nothing else
+	return kefu.Received{Repeat: true, First: instant(ms), Answer: parseAnswer(answer)}
+}
+
+func flag(yes bool) string {
+	if yes {
+		return "1"
+	}
+	return "0"
+}

@@ -1,0 +1,50 @@
+package store
+
+import (
+	"embed"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed lua/*.lua
+var sources embed.FS
+
+// scripts are the programs that run inside Redis, one a file of folder lua.
+type scripts struct {
+	receive, settle, history, unserve *redis.Script
+	seat, release, refresh            *redis.Script
+	lease, finish                     *redis.Script
+	lead, newer, drop                 *redis.Script
+}
+
+func newScripts() scripts {
+	return scripts{
+		receive: script("customer", "move", "owe", "receive"),
+		settle:  script("customer", "owe", "settle"),
+		history: script("customer", "history"),
+		unserve: script("unserve"),
+		seat:    script("outlive", "seat"),
+		release: script("release"),
+		refresh: script("outlive", "refresh"),
+		lease:   script("lease"),
+		finish:  script("finish"),
+		lead:    script("lead"),
+		newer:   script("newer"),
+		drop:    script("drop"),
+	}
+}
+
+// script joins a script and the fragments it needs, which come first.
+func script(files ...string) *redis.Script {
+	var b strings.Builder
+	for _, name := range files {
+		text, err := sources.ReadFile("lua/" + name + ".lua")
+		if err != nil {
+			panic(fmt.Sprintf("store: no script %s in this program", name))
+		}
+		b.Write(text)
+	}
+	return redis.NewScript(b.String())
+}

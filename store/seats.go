@@ -1,0 +1,158 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"kefud/kefu"
+)
+
+// ladderStep is how many candidates one script tries, so that a ladder of
+// thousands does not keep Redis from everybody else.
+const ladderStep = 64
+
+// Seat takes a seat at the first candidate who has one free, or in whose seat
+// the customer is already; no agent ever has more customers than his capacity.
+// The seat falls free by itself when it has not been refreshed for Idle and a
+// twentieth. Up to 64 candidates are one command.
+//
+// Without a seat the customer waits at his entry, until he has one or has not
+// asked for Idle.
+func (s *Store) Seat(ctx context.Context, r kefu.SeatRequest) (kefu.Seat, error) {
+	var seat kefu.Seat
+	rest := r.Candidates
+	for {
+		some := rest[:min(len(rest), ladderStep)]
+		rest = rest[len(some):]
+		got, err := s.seatAmong(ctx, r, some, len(rest) == 0)
+		if err != nil {
+			return kefu.Seat{}, err
+		}
+		got.Loads = append(seat.Loads, got.Loads...)
+		seat = got
+		if seat.Agent != "" || len(rest) == 0 {
+			return seat, nil
+		}
+	}
+}
+
+func (s *Store) seatAmong(ctx context.Context, r kefu.SeatRequest, some []kefu.SeatCandidate, last bool) (kefu.Seat, error) {
+	score := s.scores.next(r.At.Add(seatFor(r.Idle)))
+	names := []string{
+		s.keys.facts(), s.keys.queue("waiting", r.Customer.App, r.Entry),
+		s.keys.queue("tried", r.Customer.App, r.Entry), s.keys.seats(r.Holds),
+	}
+	args := []any{
+		member(r.Customer), millis(r.At), score, seatTTL(r.Idle), factsTTL.Milliseconds(), r.Idle.Milliseconds(),
+		heldUntil(r), flag(last),
+	}
+	for _, c := range some {
+		names = append(names, s.keys.seats(c.Agent))
+		args = append(args, string(c.Agent), c.Capacity)
+	}
+	reply, err := s.run(ctx, "seat", s.agents(), s.scripts.seat, names, args)
+	if err != nil {
+		return kefu.Seat{}, err
+	}
+	l := asList(reply)
+	seat := kefu.Seat{Position: int(l.number(2))}
+	if n := int(l.number(0)); n > 0 {
+		seat.Agent, seat.Token = some[n-1].Agent, strings.TrimSuffix(score+" "+l.text(1), " ")
+	}
+	loads := asList(l.at(3))
+	for i := range len(loads) / 2 {
+		seat.Loads = append(seat.Loads, kefu.Load{
+			Agent: some[i].Agent, Seats: int(loads.number(2 * i)), LastNew: instant(loads.number(2*i + 1)),
+		})
+	}
+	return seat, nil
+}
+
+// heldUntil is the score below which a held seat is that of the conversation
+// that gives it up, and not one that another push has taken since; "" if none is
+// given up.
+func heldUntil(r kefu.SeatRequest) string {
+	switch {
+	case r.Holds == "":
+		return ""
+	case r.Held.IsZero():
+		return "9007199254740992" // above every score
+	}
+	return strconv.FormatInt(millis(r.Held.Add(seatFor(r.Idle)))+1, 10) // a score is below the next millisecond
+}
+
+// Release undoes one taking of a seat. If the customer was in that seat before,
+// he stays in it; if the seat has been taken for him again since, nothing is
+// undone. A seat without an agent is none.
+func (s *Store) Release(ctx context.Context, c kefu.CustomerID, seat kefu.Seat) error {
+	if seat.Agent == "" {
+		return nil
+	}
+	score, before, _ := strings.Cut(seat.Token, " ")
+	if score == "" {
+		return fmt.Errorf("release a seat of %s: it has no token", seat.Agent)
+	}
+	_, err := s.run(ctx, "release", s.agents(), s.scripts.release,
+		[]string{s.keys.seats(seat.Agent)}, []any{member(c), score, before})
+	return err
+}
+
+// Loads tells how many conversations agents have at an instant, in their order.
+func (s *Store) Loads(ctx context.Context, at time.Time, agents []kefu.AgentID) ([]kefu.Load, error) {
+	if len(agents) == 0 {
+		return nil, nil
+	}
+	counts := make([]*redis.IntCmd, len(agents))
+	fields := make([]string, len(agents))
+	var facts *redis.SliceCmd
+	err := s.do(ctx, "loads", s.agents(), func(ctx context.Context) error {
+		_, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			for i, a := range agents {
+				counts[i] = pipe.ZCount(ctx, s.keys.seats(a), "("+strconv.FormatInt(millis(at), 10), "+inf")
+				fields[i] = "last:" + string(a)
+			}
+			facts = pipe.HMGet(ctx, s.keys.facts(), fields...)
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]kefu.Load, len(agents))
+	for i, a := range agents {
+		out[i] = kefu.Load{Agent: a, Seats: int(counts[i].Val()), LastNew: instant(list(facts.Val()).number(i))}
+	}
+	return out, nil
+}
+
+// seatFor is how long a seat is kept after it was asked for or refreshed. While
+// the customer writes it is refreshed once every twentieth of idle, so an idle
+// conversation never outlasts its seat.
+func seatFor(idle time.Duration) time.Duration { return idle + idle/20 }
+
+func seatTTL(idle time.Duration) int64 { return (seatFor(idle) + time.Minute).Milliseconds() }
+
+// scores makes the scores of seats: the instant a seat falls free in
+// milliseconds, and a fraction that differs from taking to taking. A number of
+// Redis has room for 4096 fractions of a millisecond of our times.
+type scores struct{ n atomic.Uint32 }
+
+func newScores() *scores {
+	s := &scores{}
+	s.n.Store(rand.Uint32()) //nolint:gosec // it tells takings apart, it guards nothing
+	return s
+}
+
+func (s *scores) next(free time.Time) string {
+	const fractions = 4096
+	f := float64(millis(free)) + float64(s.n.Add(1)%fractions)/fractions
+	return strconv.FormatFloat(f, 'f', -1, 64)
+}

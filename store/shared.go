@@ -1,0 +1,118 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"kefud/kefu"
+)
+
+// PutList shares an app's online list with all replicas, unless a newer one is
+// there.
+func (s *Store) PutList(ctx context.Context, app kefu.AppID, l kefu.OnlineList) error {
+	agents, err := json.Marshal(l.Agents)
+	if err != nil {
+		return fmt.Errorf("encode list: %w", err)
+	}
+	_, err = s.run(ctx, "put_list", s.agents(), s.scripts.newer, []string{s.keys.list(app)},
+		[]any{stamped(l.At, string(agents)), listTTL.Milliseconds()})
+	return err
+}
+
+// Lists gives the online lists of apps; one that is not known is left out.
+func (s *Store) Lists(ctx context.Context, apps []kefu.AppID) (map[kefu.AppID]kefu.OnlineList, error) {
+	cmds := make([]*redis.StringCmd, len(apps))
+	err := s.do(ctx, "lists", s.agents(), func(ctx context.Context) error {
+		pipe := s.rdb.Pipeline()
+		for i, app := range apps {
+			cmds[i] = pipe.Get(ctx, s.keys.list(app))
+		}
+		if err := exec(ctx, pipe); err != nil {
+			return err
+		}
+		for _, cmd := range cmds {
+			if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[kefu.AppID]kefu.OnlineList, len(apps))
+	for i, app := range apps {
+		if cmds[i].Err() != nil {
+			continue
+		}
+		at, text := unstamped(cmds[i].Val())
+		l := kefu.OnlineList{At: at}
+		if err := json.Unmarshal([]byte(text), &l.Agents); err != nil {
+			return nil, fmt.Errorf("decode list of %s: %w", app, err)
+		}
+		out[app] = l
+	}
+	return out, nil
+}
+
+// Lead takes or renews for d the lead of a task that one replica at a time
+// does, and reports whether holder has it now.
+func (s *Store) Lead(ctx context.Context, task, holder string, d time.Duration) (bool, error) {
+	reply, err := s.run(ctx, "lead", s.agents(), s.scripts.lead, []string{s.keys.lead(task)}, []any{holder, max(1, d.Milliseconds())})
+	return reply == int64(1), err
+}
+
+// Token gives the access token that the replicas share for an app, and whether
+// there is one.
+func (s *Store) Token(ctx context.Context, app kefu.AppID) (kefu.Token, bool, error) {
+	var text string
+	err := s.do(ctx, "token", s.agents(), func(ctx context.Context) error {
+		var err error
+		text, err = s.rdb.Get(ctx, s.keys.token(app)).Result()
+		return err
+	})
+	if errors.Is(err, redis.Nil) {
+		return kefu.Token{}, false, nil
+	}
+	if err != nil {
+		return kefu.Token{}, false, err
+	}
+	expires, value := unstamped(text)
+	return kefu.Token{Value: value, Expires: expires}, true, nil
+}
+
+// PutToken shares a token until it expires; one that has expired is not kept.
+func (s *Store) PutToken(ctx context.Context, app kefu.AppID, t kefu.Token) error {
+	ttl := t.Expires.Sub(s.now())
+	if ttl < time.Millisecond {
+		return nil
+	}
+	return s.do(ctx, "put_token", s.agents(), func(ctx context.Context) error {
+		return s.rdb.Set(ctx, s.keys.token(app), stamped(t.Expires, t.Value), ttl).Err()
+	})
+}
+
+// DropToken forgets an app's token if it is still the one given: another
+// replica may have put a better one there.
+func (s *Store) DropToken(ctx context.Context, app kefu.AppID, value string) error {
+	_, err := s.run(ctx, "drop_token", s.agents(), s.scripts.drop, []string{s.keys.token(app)}, []any{value})
+	return err
+}
+
+// stamped is a value after an instant, as newer.lua and drop.lua read it.
+func stamped(at time.Time, value string) string {
+	return strconv.FormatInt(millis(at), 10) + " " + value
+}
+
+func unstamped(text string) (time.Time, string) {
+	ms, value, _ := strings.Cut(text, " ")
+	n, _ := strconv.ParseInt(ms, 10, 64) // stamped wrote it
+	return instant(n), value
+}

@@ -1,0 +1,173 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"kefud/kefu"
+	"kefud/store"
+)
+
+func testLists(t *testing.T, b backend) {
+	s := b.open(t)
+	put := func(app kefu.AppID, l kefu.OnlineList) {
+		t.Helper()
+		if err := s.PutList(t.Context(), app, l); err != nil {
+			t.Fatalf("put list: %v", err)
+		}
+	}
+	newer := kefu.OnlineList{At: start, Agents: []kefu.Listed{{Account: "wang@gh_1"}, {User: "o1", ID: "1001"}}}
+	put("shop", newer)
+	put("shop", kefu.OnlineList{At: start.Add(-time.Second), Agents: []kefu.Listed{{ID: "old"}}})
+	put("empty", kefu.OnlineList{At: start})
+	got, err := s.Lists(t.Context(), []kefu.AppID{"shop", "empty", "none"})
+	if err != nil {
+		t.Fatalf("lists: %v", err)
+	}
+	same(t, "lists", got, map[kefu.AppID]kefu.OnlineList{"shop": newer, "empty": {At: start}})
+	put("shop", kefu.OnlineList{At: start.Add(time.Second), Agents: []kefu.Listed{{ID: "new"}}})
+	if got, _ = s.Lists(t.Context(), []kefu.AppID{"shop"}); len(got["shop"].Agents) != 1 {
+		t.Errorf("list %+v, want the newest", got["shop"])
+	}
+}
+
+func testLead(t *testing.T, b backend) {
+	s := b.open(t)
+	lead := func(task, holder string, d time.Duration, want bool) {
+		t.Helper()
+		if got, err := s.Lead(t.Context(), task, holder, d); got != want || err != nil {
+			t.Errorf("lead of %s by %s: %t, %v; want %t", task, holder, got, err, want)
+		}
+	}
+	lead("presence", "a", time.Hour, true)
+	lead("presence", "b", time.Hour, false)
+	lead("other", "b", time.Hour, true)
+	lead("presence", "a", 50*time.Millisecond, true) // renewed, for less
+	until(t, "the lead to end", func() bool {
+		got, err := s.Lead(t.Context(), "presence", "b", time.Hour)
+		return err == nil && got
+	})
+	lead("presence", "a", time.Hour, false)
+}
+
+func testToken(t *testing.T, b backend) {
+	s := b.open(t)
+	read := func(want kefu.Token, there bool) {
+		t.Helper()
+		got, ok, err := s.Token(t.Context(), "shop")
+		if ok != there || err != nil {
+			t.Errorf("token: %t, %v; want %t", ok, err, there)
+		}
+		same(t, "token", got, want)
+	}
+	put := func(k kefu.Token) {
+		t.Helper()
+		if err := s.PutToken(t.Context(), "shop", k); err != nil {
+			t.Fatalf("put token: %v", err)
+		}
+	}
+	drop := func(value string) {
+		t.Helper()
+		if err := s.DropToken(t.Context(), "shop", value); err != nil {
+			t.Fatalf("drop token: %v", err)
+		}
+	}
+	read(kefu.Token{}, false)
+	drop("none")
+	first := kefu.Token{Value: "first token", Expires: start.Add(2 * time.Hour)}
+	put(first)
+	read(first, true)
+	drop("first")
+	read(first, true)
+	drop("first token")
+	read(kefu.Token{}, false)
+	put(kefu.Token{Value: "late", Expires: start})
+	read(kefu.Token{}, false)
+	put(kefu.Token{Value: "short", Expires: start.Add(50 * time.Millisecond)})
+	until(t, "the token to expire", func() bool {
+		_, ok, err := s.Token(t.Context(), "shop")
+		return err == nil && !ok
+	})
+}
+
+// until asks again and again until a condition holds.
+func until(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	ticks := time.NewTicker(10 * time.Millisecond)
+	defer ticks.Stop()
+	late := time.After(10 * time.Second)
+	for !holds() {
+		select {
+		case <-ticks.C:
+		case <-late:
+			t.Fatalf("%s: not in time", what)
+		}
+	}
+}
+
+// shareEverything writes one key of each kind that replicas share.
+func shareEverything(t *testing.T, s *store.Store) {
+	t.Helper()
+	err := s.PutList(t.Context(), "shop", kefu.OnlineList{At: start})
+	if err == nil {
+		_, err = s.Lead(t.Context(), "presence", "a", time.Hour)
+	}
+	if err == nil {
+		err = s.PutToken(t.Context(), "shop", kefu.Token{Value: "v", Expires: start.Add(time.Hour)})
+	}
+	if err != nil {
+		t.Fatalf("share: %v", err)
+	}
+}
+
+// allKeys lists the keys of a Store, on all nodes.
+func allKeys(t *testing.T, s *store.Store) []string {
+	t.Helper()
+	prefix, _, _ := strings.Cut(s.FactsKey(), ":")
+	var mu sync.Mutex
+	var out []string
+	scan := func(ctx context.Context, c redis.Cmdable) error {
+		all := c.Scan(ctx, 0, prefix+":*", 10_000).Iterator()
+		for all.Next(ctx) {
+			mu.Lock()
+			out = append(out, all.Val())
+			mu.Unlock()
+		}
+		return all.Err()
+	}
+	var err error
+	if c, ok := s.Client().(*redis.ClusterClient); ok {
+		err = c.ForEachMaster(t.Context(), func(ctx context.Context, c *redis.Client) error { return scan(ctx, c) })
+	} else {
+		err = scan(t.Context(), s.Client())
+	}
+	if err != nil {
+		t.Fatalf("list keys: %v", err)
+	}
+	return out
+}
+
+func testPartitions(t *testing.T, b backend) {
+	s := b.open(t)
+	same(t, "partitions", s.Partitions(), store.DefaultPartitions)
+	used := map[int]bool{}
+	for i := range 400 {
+		p := s.Partition(kefu.CustomerID{App: "shop", User: fmt.Sprintf("o%06d", i)})
+		if p < 0 || p >= s.Partitions() {
+			t.Fatalf("partition %d", p)
+		}
+		used[p] = true
+	}
+	same(t, "partitions in use", len(used), s.Partitions())
+	// A customer must be found again by every later version.
+	same(t, "partition", s.Partition(kefu.CustomerID{App: "shop", User: "oX4kR5FjJ"}), 2)
+	if s.Partition(kefu.CustomerID{App: "ab", User: "c"}) == s.Partition(kefu.CustomerID{App: "a", User: "bc"}) {
+		t.Error("the app's name runs into the openid")
+	}
+}
