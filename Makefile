@@ -1,0 +1,75 @@
+# make        what there is to make
+# make demo   see it work, without WeChat
+# make test   see that it works
+#
+# Needs Go, git and make. The linters come by `go run`, at the versions below.
+
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOFUMPT  := mvdan.cc/gofumpt@v0.12.0
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+BIN     := bin/kefud
+
+# The version is given by -ldflags. Go's own stamp would refuse a clone that
+# belongs to another user.
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+
+FUZZTIME  := 30s
+BENCHTIME := 1s
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help demo test build lint fmt fuzz bench clean need unit
+# One after the other under -j too: tests on a busy machine fail for no reason.
+.NOTPARALLEL:
+
+STEP = @printf '\n==> %s\n'
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: ## play conversations against a simulated WeChat and show who reached whom
+	@go run ./cmd/kefud demo
+
+test: need lint unit ## everything that must hold: linters, all tests with the race detector, a short fuzz
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=5s
+	$(STEP) 'all of it passed'
+
+build: ## build one static binary, bin/kefud
+	$(STEP) 'build $(BIN) ($(VERSION), $(COMMIT))'
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o $(BIN) ./cmd/kefud
+
+lint: ## check format, go.mod, go vet and the linters of .golangci.yml
+	$(STEP) 'format: gofumpt'
+	@sh scripts/format.sh $(GOFUMPT)
+	$(STEP) 'go.mod: complete, and nothing too much'
+	@go mod tidy -diff
+	$(STEP) 'go vet'
+	@go vet ./...
+	$(STEP) 'linters: golangci-lint (the first time it is built: some minutes)'
+	@go run $(GOLANGCI) run ./...
+
+fmt: ## put every Go file into the format that lint asks for
+	@git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0 go run $(GOFUMPT) -w
+
+fuzz: ## run every fuzz target for FUZZTIME each (30s)
+	$(STEP) 'fuzz: every target for $(FUZZTIME)'
+	@FUZZTIME=$(FUZZTIME) sh scripts/fuzz.sh
+
+bench: ## run the benchmarks for BENCHTIME each (1s)
+	$(STEP) 'benchmarks'
+	@go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+
+clean: ## remove what was built
+	rm -rf bin
+	go clean -testcache
+
+# What the tests need besides Go: a Redis server, and a C compiler for the race detector.
+need:
+	$(STEP) 'what the tests need: redis-server, a C compiler'
+	@sh scripts/need.sh redis-server "$$(go env CC)"
+
+unit:
+	$(STEP) 'tests, from unit to end to end, with the race detector and a real Redis'
+	@CGO_ENABLED=1 go test -race -timeout 15m ./...

@@ -1,0 +1,99 @@
+// Command kefud brings the customers of a WeChat mini-program's contact buttons
+// to the agents those buttons mean.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"kefud/config"
+)
+
+// Set by the linker when a release is built.
+var (
+	version = "dev"
+	commit  = "unknown"
+)
+
+// Exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the whole program, but for the process around it.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	p := &program{stdout: stdout, stderr: stderr, env: os.LookupEnv}
+	root := p.command() //nolint:contextcheck // cobra hands each command its context when it runs
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	_, _ = fmt.Fprintf(stderr, "kefud: %v\n", err)
+	if wrong := (*config.Error)(nil); errors.As(err, &wrong) {
+		return exitUsage
+	}
+	if !p.started {
+		_, _ = fmt.Fprintln(stderr, "kefud: see kefud --help")
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// program is what the commands share.
+type program struct {
+	stdout, stderr io.Writer
+	env            func(string) (string, bool)
+	started        bool // the command line was understood; errors from now on are not about usage
+}
+
+func (p *program) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "kefud",
+		Short: "Bring each customer of a WeChat mini-program to the agent his contact button means",
+		Long: `kefud receives the message pushes of WeChat mini-programs and official accounts,
+sees which contact button a customer came through, and brings him to the agent
+that button means. Where that cannot be done, WeChat's own desk gets him.
+
+Try it without a WeChat account:  kefud demo
+Run it:                           kefud serve --config config.yaml
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			// Cobra looks for missing flags only after this; they are wrong usage too.
+			if err := c.ValidateRequiredFlags(); err != nil {
+				return err
+			}
+			p.started = true
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(
+		p.serveCommand(), p.demoCommand(), p.simulateCommand(),
+		p.explainCommand(), p.versionCommand(), p.healthcheckCommand(),
+	)
+	return root
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"kefud/config"
+	"kefud/handler"
+	"kefud/kefu"
+	"kefud/outbox"
+	"kefud/presence"
+	"kefud/router"
+	"kefud/store"
+	"kefud/wechat"
+)
+
+// Stopping takes at most 10 s in all: the callbacks under way are answered
+// first, then the workers end what they have in hand.
+const (
+	drainTime  = 5 * time.Second
+	workerTime = 4 * time.Second
+)
+
+// A server is the whole of kefud serve. Every goroutine belongs to run.
+type server struct {
+	log      zerolog.Logger
+	routing  atomic.Pointer[routing]
+	store    *store.Store
+	client   *wechat.Client
+	board    *presence.Board
+	outbox   *outbox.Outbox
+	http     *http.Server
+	reached  atomic.Bool // the store has answered at least once
+	stopping atomic.Bool
+}
+
+// newServer builds everything and starts nothing. A store that does not answer
+// is no error: customers are then served by the plain transfer.
+func newServer(ctx context.Context, c *config.Config, log zerolog.Logger) (*server, error) {
+	r, err := newRouting(c)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{log: log}
+	s.routing.Store(r)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s.store, err = store.Open(ctx, storeOptions(c, log, registry))
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	s.reached.Store(s.store.Health().OK)
+	if err := s.assemble(c, registry); err != nil {
+		return nil, errors.Join(err, s.store.Close())
+	}
+	return s, nil
+}
+
+func storeOptions(c *config.Config, log zerolog.Logger, registry prometheus.Registerer) store.Options {
+	return store.Options{
+		Addrs: c.Redis.Addrs, MasterName: c.Redis.MasterName,
+		Username: c.Redis.Username, Password: c.Redis.Password.Reveal(), DB: c.Redis.DB, TLS: c.Redis.TLS,
+		Prefix: c.Redis.KeyPrefix, Partitions: c.Redis.Partitions, Logger: log, Registerer: registry,
+	}
+}
+
+// assemble builds what stands on the store.
+func (s *server) assemble(c *config.Config, registry *prometheus.Registry) error {
+	table := func() *kefu.Table { return s.routing.Load().table }
+	var err error
+	s.client, err = wechat.NewClient(wechat.ClientOptions{
+		BaseURL: c.WeChat.APIBase, Timeout: c.WeChat.Timeout, Apps: s.routing.Load().credentials(),
+		Tokens: s.store, Logger: s.log, Registerer: registry,
+	})
+	if err != nil {
+		return fmt.Errorf("build API client: %w", err)
+	}
+	s.board = presence.New(presence.Options{
+		Table: table, Settings: func(app kefu.AppID) presence.Settings { return s.routing.Load().presence(app) },
+		Lister: s.client, Store: s.store, Holder: rand.Text(), Logger: s.log, Registerer: registry,
+	})
+	s.outbox = outbox.New(outbox.Options{
+		Queue: s.store, Sender: s.client, Table: table, Logger: s.log, Registerer: registry,
+	})
+	h, err := handler.New(handler.Options{
+		Codec:  func(app kefu.AppID) *wechat.Codec { return s.routing.Load().codecs[app] },
+		Link:   func(tag string) (string, bool) { return s.routing.Load().link(tag) },
+		Router: router.New(router.Options{Store: s.store, Board: s.board, Table: table, Budget: c.ReplyBudget}),
+		Token:  func() string { return s.routing.Load().config.Admin.Token.Reveal() },
+		Ready:  s.ready, Historian: s.store, Budget: c.ReplyBudget, TrustedProxies: c.TrustedProxies,
+		Logger: s.log, Registerer: registry, Gatherer: registry,
+	})
+	if err != nil {
+		return fmt.Errorf("build HTTP handler: %w", err)
+	}
+	s.http = handler.NewServer(c.Listen, h)
+	return nil
+}
+
+// run serves on the listener until ctx ends, then stops in order: HTTP, the
+// workers, the store. A worker that ends early ends the server.
+func (s *server) run(ctx context.Context, l net.Listener) error {
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	var g errgroup.Group
+	failed := make(chan struct{})
+	var failedOnce atomic.Bool
+	goWork := func(name string, f func(context.Context) error) {
+		g.Go(func() error {
+			err := f(work)
+			if s.stopping.Load() {
+				return nil
+			}
+			if failedOnce.CompareAndSwap(false, true) {
+				close(failed)
+			}
+			return fmt.Errorf("%s ended: %w", name, errors.Join(err, errEarly))
+		})
+	}
+	goWork("store", s.store.Run)
+	goWork("presence", s.board.Run)
+	goWork("outbox", s.outbox.Run)
+	goWork("http", func(context.Context) error { return s.http.Serve(l) })
+	s.log.Info().Str("listen", l.Addr().String()).Str("version", version).Bool("embedded_store", s.store.Health().Embedded).Msg("serving")
+
+	select {
+	case <-ctx.Done():
+	case <-failed:
+	}
+	return s.stop(work, &g, stopWork)
+}
+
+var errEarly = errors.New("before it was told to")
+
+// stop ends what work stands for; stopWork ends the context itself.
+func (s *server) stop(work context.Context, g *errgroup.Group, stopWork func()) error {
+	s.stopping.Store(true)
+	s.log.Info().Msg("stopping")
+	drain, cancel := context.WithTimeout(work, drainTime)
+	defer cancel()
+	err := s.http.Shutdown(drain)
+	stopWork()
+	done := make(chan error, 1)
+	go func() { done <- g.Wait() }()
+	select {
+	case workErr := <-done:
+		err = errors.Join(err, workErr)
+	case <-time.After(workerTime):
+		s.log.Warn().Msg("workers did not stop in time; what they had in hand is taken up again when its lease ends")
+	}
+	err = errors.Join(err, s.store.Close())
+	s.log.Info().Msg("stopped")
+	return err
+}
+
+// reload takes over a new configuration, except for what needs a new process.
+func (s *server) reload(c *config.Config) error {
+	r, err := newRouting(c)
+	if err != nil {
+		return err
+	}
+	old := s.routing.Swap(r)
+	s.client.SetApps(r.credentials())
+	if keys := needRestart(old.config, c); len(keys) > 0 {
+		s.log.Warn().Strs("keys", keys).Msg("config reloaded, but these keys take effect with the next start")
+		return nil
+	}
+	s.log.Info().Int("apps", len(c.Apps)).Int("agents", len(c.Agents)).Msg("config reloaded")
+	return nil
+}
