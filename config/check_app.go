@@ -7,6 +7,12 @@ func (k *checker) app(path string, a *App) {
 		k.needed(within(path, "app_id"), a.AppID, "write the app's wx… id: it is part of every encrypted push")
 		k.needed(within(path, "encoding_aes_key"), string(a.EncodingAESKey), "write the EncodingAESKey of WeChat's console, or encryption: plain")
 	}
+	if a.Encryption == EncryptionPlain && a.EncodingAESKey != "" {
+		k.needed(within(path, "app_id"), a.AppID, "write the app's wx… id, without which encoding_aes_key opens nothing")
+	}
+	if a.PreviousEncodingAESKey != "" {
+		k.needed(within(path, "encoding_aes_key"), string(a.EncodingAESKey), "write the present EncodingAESKey; previous_encoding_aes_key is only for the time of a change")
+	}
 	k.notices(within(path, "notices"), a.Notices)
 	if a.Role == RoleSwitchboard {
 		k.switchboardOnly(path, a)

@@ -156,7 +156,13 @@ func TestValues(t *testing.T) {
 
 func TestNotices(t *testing.T) {
 	t.Parallel()
-	table, err := Default().Table()
+	c := Default()
+	silent, err := c.Table()
+	if err != nil || silent.App("shop").Notices.Has(kefu.NoticeGreeting) {
+		t.Fatalf("without an app_secret nothing can be sent, and nothing is owed: %v", err)
+	}
+	c.Apps[0].AppSecret = "secret"
+	table, err := c.Table()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,9 @@ func (a *App) routing(groups map[string][]kefu.AgentID) (kefu.App, error) {
 	if err != nil {
 		return kefu.App{}, err
 	}
+	if a.AppSecret == "" {
+		notices = kefu.Notices{} // nothing can be sent, so nothing is owed
+	}
 	official := a.Kind == KindOfficialAccount
 	app := kefu.App{
 		ID:          a.Name,

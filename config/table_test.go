@@ -20,6 +20,7 @@ groups:
   - {name: presale, agents: [wang, li]}
 apps:
   - name: shop
+    app_secret: s
     token: t
     sticky: 1h
     conversation_idle: 5m

@@ -27,14 +27,21 @@ func (h *handler) authorize(c *gin.Context) {
 		problem(c, http.StatusForbidden, "administration is closed: admin.token is not set in the configuration")
 		return
 	}
-	got, ok := strings.CutPrefix(c.GetHeader("Authorization"), "Bearer ")
+	scheme, got, _ := strings.Cut(c.GetHeader("Authorization"), " ")
 	a, b := sha256.Sum256([]byte(got)), sha256.Sum256([]byte(want))
-	if !ok || subtle.ConstantTimeCompare(a[:], b[:]) != 1 {
+	if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(a[:], b[:]) != 1 {
 		c.Header("WWW-Authenticate", "Bearer")
 		problem(c, http.StatusUnauthorized, "send the configuration's admin.token: Authorization: Bearer TOKEN")
 		return
 	}
 	c.Next()
+}
+
+// authorizeAdmin is authorize for paths that no route has.
+func (h *handler) authorizeAdmin(c *gin.Context) {
+	if path := c.Request.URL.Path; path == adminPath || strings.HasPrefix(path, adminPath+"/") {
+		h.authorize(c)
+	}
 }
 
 // History is a customer's decisions as /api/v1 gives them and `kefud explain`

@@ -15,9 +15,13 @@ import (
 
 const (
 	maxBody = 256 << 10
-	// sealTime is what is kept of the budget for writing the answer down.
-	sealTime = 50 * time.Millisecond
 )
+
+// forRoute is how much of the budget the router may use; the rest is for writing
+// the answer down.
+func forRoute(budget time.Duration) time.Duration {
+	return budget - min(50*time.Millisecond, budget/10)
+}
 
 func query(c *gin.Context) wechat.Query {
 	v := c.Request.URL.Query()
@@ -62,7 +66,7 @@ func (h *handler) callback(c *gin.Context) {
 		return
 	}
 	// WeChat hanging up must not undo half a decision, so its going away is not ours.
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(c.Request.Context()), start.Add(h.Budget-sealTime))
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(c.Request.Context()), start.Add(forRoute(h.Budget)))
 	defer cancel()
 	decision := h.Router.Route(ctx, push.Message)
 	body, contentType := seal(codec, push, &decision)

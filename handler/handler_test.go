@@ -74,7 +74,7 @@ func newRig(t *testing.T) *rig {
 		Codec: func(app kefu.AppID) *wechat.Codec {
 			return map[kefu.AppID]*wechat.Codec{"shop": codec, "documented": documented}[app]
 		},
-		Link:      func(tag string) (string, bool) { return "/pages/service1", tag == "cs1" },
+		Link:      func(tag string) (string, bool) { return "/pages/service1", tag == "cs1" || tag == "1001" },
 		Router:    routerFunc(func(ctx context.Context, m kefu.Message) kefu.Decision { return r.route(ctx, m) }),
 		Historian: historianFunc(func(c kefu.CustomerID) (kefu.History, error) { return r.hist(c) }),
 		Ready:     func() Readiness { return r.ready },
@@ -184,7 +184,7 @@ func TestDeadline(t *testing.T) {
 	r := newRig(t)
 	r.route = func(ctx context.Context, _ kefu.Message) kefu.Decision {
 		deadline, ok := ctx.Deadline()
-		if left := time.Until(deadline); !ok || left > time.Second-sealTime || left < time.Second/2 {
+		if left := time.Until(deadline); !ok || left > forRoute(time.Second) || left < time.Second/2 {
 			t.Errorf("deadline in %v, want a little under 1s", left)
 		}
 		if err := ctx.Err(); err != nil {
@@ -310,6 +310,9 @@ func TestMetricsAndSecrets(t *testing.T) {
 func TestProbes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	if w := r.do(t, http.MethodHead, "/healthz", ""); w.Code != http.StatusOK {
+		t.Errorf("HEAD /healthz: %d", w.Code)
+	}
 	if w := r.do(t, http.MethodGet, "/healthz", ""); w.Code != 200 || w.Body.String() != `{"status":"ok"}` {
 		t.Errorf("/healthz: %d %s", w.Code, w.Body)
 	}
@@ -350,7 +353,9 @@ func TestLink(t *testing.T) {
 		{"unknown", `{"customerId":"cs9"}`, 404, `{"message":"客服ID无效","success":false}`},
 		{"absent", `{}`, 404, `{"message":"客服ID无效","success":false}`},
 		{"no JSON", `customerId=cs1`, 400, ""},
-		{"another type", `{"customerId":1}`, 400, ""},
+		{"a number", `{"customerId":1001}`, 200, ""},
+		{"an unknown number", `{"customerId":1}`, 404, ""},
+		{"another type", `{"customerId":{"a":1}}`, 404, ""},
 		{"endless", `{"customerId":"` + strings.Repeat("x", maxLinkBody) + `"}`, 400, ""},
 	} {
 		w := r.do(t, http.MethodPost, "/api/getCustomerServiceUrl", tt.body)
@@ -379,7 +384,12 @@ func TestAdmin(t *testing.T) {
 		{"not found", path, "t", "Bearer t", func(kefu.CustomerID) (kefu.History, error) { return kefu.History{}, nil }, 404, "nothing is known"},
 		{"store down", path, "t", "Bearer t", func(kefu.CustomerID) (kefu.History, error) { return kefu.History{}, errors.New("dial: refused") }, 503, "the store does not answer"},
 		{"unknown app", strings.Replace(path, "shop", "other", 1), "t", "Bearer t", known, 404, "no such app"},
+		{"scheme in another case", path, "t", "bearer t", known, 200, ""},
+		{"another scheme", path, "t", "Basic t", known, 401, ""},
 		{"no such path", "/api/v1/nothing", "t", "Bearer t", known, 404, "nothing at this path"},
+		{"no such path, closed", "/api/v1/nothing", "", "", known, 403, "admin.token is not set"},
+		{"no such path, no token", "/api/v1", "t", "", known, 401, ""},
+		{"outside", "/api/v2/nothing", "", "", known, 404, "nothing at this path"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

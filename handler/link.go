@@ -12,17 +12,27 @@ const maxLinkBody = 4 << 10
 // link tells a mini-program which page to open for an entry.
 func (h *handler) link(c *gin.Context) {
 	var ask struct {
-		CustomerID string `json:"customerId"`
+		CustomerID json.RawMessage `json:"customerId"`
 	}
 	body := http.MaxBytesReader(c.Writer, c.Request.Body, maxLinkBody)
 	if err := json.NewDecoder(body).Decode(&ask); err != nil {
 		c.JSON(http.StatusBadRequest, gin.H{"success": false, "message": `请求应为 JSON，例如 {"customerId":"cs1"}`})
 		return
 	}
-	url, found := h.Link(ask.CustomerID)
+	url, found := h.Link(plain(ask.CustomerID))
 	if !found {
 		c.JSON(http.StatusNotFound, gin.H{"success": false, "message": "客服ID无效"})
 		return
 	}
 	c.JSON(http.StatusOK, gin.H{"success": true, "url": url})
+}
+
+// plain gives a JSON value as text: a string without its quotes, anything else as
+// it stands, since a tag like 1001 is easily sent as a number.
+func plain(value json.RawMessage) string {
+	var text string
+	if err := json.Unmarshal(value, &text); err != nil {
+		return string(value)
+	}
+	return text
 }

@@ -7,20 +7,26 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-const callbackPath = "/wechat/:app"
+const (
+	callbackPath = "/wechat/:app"
+	adminPath    = "/api/v1"
+)
 
 // routes is the whole route table.
 func (h *handler) routes(e *gin.Engine) {
 	e.GET(callbackPath, h.verify)
 	e.POST(callbackPath, h.callback)
-	e.GET("/healthz", h.health)
-	e.GET("/readyz", h.ready)
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		e.Handle(method, "/healthz", h.health)
+		e.Handle(method, "/readyz", h.ready)
+	}
 	e.GET("/metrics", gin.WrapH(promhttp.HandlerFor(h.Gatherer, promhttp.HandlerOpts{})))
 	e.POST("/api/getCustomerServiceUrl", h.link)
 
-	admin := e.Group("/api/v1", h.authorize)
+	admin := e.Group(adminPath, h.authorize)
 	admin.GET("/apps/:app/customers/:customer/decisions", h.decisions)
 
-	e.NoRoute(func(c *gin.Context) { problem(c, http.StatusNotFound, "there is nothing at this path") })
-	e.NoMethod(func(c *gin.Context) { problem(c, http.StatusMethodNotAllowed, "this path does not take this method") })
+	// What is not there is as closed to strangers as what is.
+	e.NoRoute(h.authorizeAdmin, func(c *gin.Context) { problem(c, http.StatusNotFound, "there is nothing at this path") })
+	e.NoMethod(h.authorizeAdmin, func(c *gin.Context) { problem(c, http.StatusMethodNotAllowed, "this path does not take this method") })
 }

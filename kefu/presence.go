@@ -10,12 +10,11 @@ type Presence uint8
 const (
 	PresenceUnknown Presence = iota
 	PresenceOffline
-	PresencePaused
 	PresenceAway
 	PresenceOnline
 )
 
-var presenceNames = [...]string{"unknown", "offline", "paused", "away", "online"}
+var presenceNames = [...]string{"unknown", "offline", "away", "online"}
 
 // String gives the presence as metrics and logs name it.
 func (p Presence) String() string {
@@ -28,6 +27,7 @@ func (p Presence) String() string {
 // A Standing is what is known of one agent at one instant.
 type Standing struct {
 	Presence Presence
+	Paused   bool   // takes no new conversation, whatever his presence; what he has stays his
 	Account  string // the desk account a transfer can name, from config or from WeChat's list; "" if neither says
 }
 

@@ -35,8 +35,15 @@ func (f *failure) note(err error, now time.Time, log zerolog.Logger, what string
 
 // pollOne asks WeChat about one app whenever this replica leads.
 func (b *Board) pollOne(ctx context.Context, app kefu.AppID) {
+	leads := false
+	defer func() {
+		if leads {
+			b.resign(ctx, app)
+		}
+	}()
 	for {
-		leads, err := b.poll(ctx, app)
+		var err error
+		leads, err = b.poll(ctx, app)
 		if ctx.Err() != nil {
 			return
 		}
@@ -72,7 +79,7 @@ func (b *Board) poll(ctx context.Context, app kefu.AppID) (bool, error) {
 func (b *Board) lead(ctx context.Context, app kefu.AppID) (bool, error) {
 	within, cancel := context.WithTimeout(ctx, storeWithin)
 	defer cancel()
-	leads, err := b.store.Lead(within, "presence:"+string(app), b.holder, 3*b.of(app).Refresh)
+	leads, err := b.store.Lead(within, task(app), b.holder, b.of(app).lead())
 
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -82,6 +89,22 @@ func (b *Board) lead(ctx context.Context, app kefu.AppID) (bool, error) {
 	}
 	d.led = leads
 	return leads, nil
+}
+
+func task(app kefu.AppID) string { return "presence:" + string(app) }
+
+// lead is how long a replica leads after it last asked: over a turn or two that
+// went wrong, but not so long that the list grows old before another takes over.
+func (s Settings) lead() time.Duration {
+	return min(3*s.Refresh, max(s.StaleAfter-s.Refresh, s.Refresh+s.Refresh/2))
+}
+
+// resign gives the lead up, so that another replica need not wait for its end.
+func (b *Board) resign(ctx context.Context, app kefu.AppID) {
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), resignWithin)
+	defer cancel()
+	// A lead that is not given up ends by itself.
+	_, _ = b.store.Lead(within, task(app), b.holder, time.Millisecond)
 }
 
 // ask gets the list from WeChat. Its age counts from the question.

@@ -58,10 +58,11 @@ type Options struct {
 
 // The pace, and how long a single request may take.
 const (
-	readEvery   = time.Second // the store, or each Refresh where that is less
-	readAtOnce  = 500         // agents whose loads are read in one request; of more, each in his turn
-	storeWithin = time.Second
-	listWithin  = 5 * time.Second
+	readEvery    = time.Second // the store, or each Refresh where that is less
+	readAtOnce   = 500         // agents whose loads are read in one request; of more, each in his turn
+	storeWithin  = time.Second
+	resignWithin = 300 * time.Millisecond
+	listWithin   = 5 * time.Second
 )
 
 // A Board knows who is there and how much each has to do. Its methods are safe

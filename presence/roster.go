@@ -90,18 +90,21 @@ func (c *builder) changesAt(at time.Time) {
 // operator speaks for him, at every app that customers write to.
 func (c *builder) add(a *kefu.Agent) {
 	said := c.manual(a.Manual)
+	s := kefu.Standing{Presence: said, Paused: a.Manual.State == kefu.ManualPaused, Account: a.Desk.Account}
 	if a.Desk.App == "" {
-		if said == kefu.PresenceUnknown {
+		if s.Paused {
+			s.Presence = kefu.PresenceOnline // nobody but the operator speaks for him
+		}
+		if s.Presence == kefu.PresenceUnknown {
 			return
 		}
 		for _, app := range c.customers {
-			c.put(app, a.ID, kefu.Standing{Presence: said, Account: a.Desk.Account})
+			c.put(app, a.ID, s)
 		}
 		return
 	}
 	list := c.lists[a.Desk.App]
 	entry, listed := list.find(a.Desk)
-	s := kefu.Standing{Presence: said, Account: a.Desk.Account}
 	if s.Account == "" {
 		s.Account = entry.Account // who has which account does not age
 	}
@@ -122,14 +125,12 @@ func (c *builder) put(app kefu.AppID, agent kefu.AgentID, s kefu.Standing) {
 	c.snap.standings[app][agent] = s
 }
 
-// manual gives what an operator says of an agent; unknown if he leaves it to
-// the list.
+// manual gives what an operator says of an agent's presence; unknown if he
+// leaves it to the list.
 func (c *builder) manual(m kefu.Manual) kefu.Presence {
 	switch m.State {
 	case kefu.ManualOnline:
 		return kefu.PresenceOnline
-	case kefu.ManualPaused:
-		return kefu.PresencePaused
 	case kefu.ManualAway:
 		if m.Until.IsZero() || c.now.Before(m.Until) {
 			c.changesAt(m.Until)

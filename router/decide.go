@@ -153,7 +153,11 @@ func (p *planner) add(id kefu.AgentID, via kefu.Reason, c kefu.Candidate) {
 	c.Agent, c.Load, c.Limit = id, p.s.Load(id).Seats, p.capacity(id)
 	t := Try{Candidate: c, Via: via}
 	if t.Reason == "" {
-		t.Answer, t.Reason = wayTo(p.s.App, p.s.Agent(id), p.s.Standing(id), p.s.Relay)
+		standing := p.s.Standing(id)
+		t.Answer, t.Reason = wayTo(p.s.App, p.s.Agent(id), standing, p.s.Relay)
+		if standing.Paused {
+			t.Reason = kefu.ReasonPaused
+		}
 	}
 	p.tries = append(p.tries, t)
 }

@@ -26,6 +26,7 @@ type person struct {
 	lastNew  time.Duration // before noon; 0 = never
 	desk     kefu.AppID
 	left     bool
+	paused   bool
 }
 
 // scene builds a Situation around people.
@@ -41,7 +42,7 @@ func scene(people map[kefu.AgentID]person, steps []kefu.Step, c kefu.Conversatio
 			return &kefu.Agent{ID: id, Capacity: p.capacity, Desk: kefu.Desk{App: p.desk}}
 		},
 		Standing: func(id kefu.AgentID) kefu.Standing {
-			return kefu.Standing{Presence: people[id].presence, Account: string(id) + "@gh"}
+			return kefu.Standing{Presence: people[id].presence, Paused: people[id].paused, Account: string(id) + "@gh"}
 		},
 		Load: func(id kefu.AgentID) kefu.Load {
 			l := kefu.Load{Agent: id, Seats: people[id].seats}
@@ -192,7 +193,8 @@ func TestWhyNot(t *testing.T) {
 		{"at another app's desk", person{presence: kefu.PresenceOnline, desk: "other"}, kefu.ReasonNoWay},
 		{"never heard of", person{}, kefu.ReasonUnknown},
 		{"offline", person{presence: kefu.PresenceOffline}, kefu.ReasonOffline},
-		{"paused", person{presence: kefu.PresencePaused}, kefu.ReasonPaused},
+		{"paused", person{presence: kefu.PresenceOnline, paused: true}, kefu.ReasonPaused},
+		{"paused, and who knows where", person{paused: true}, kefu.ReasonPaused},
 		{"away", person{presence: kefu.PresenceAway}, kefu.ReasonAway},
 		{"full", person{presence: kefu.PresenceOnline, seats: 1, capacity: 1}, kefu.ReasonFull},
 		{"over capacity after a reload", person{presence: kefu.PresenceOnline, seats: 3, capacity: 1}, kefu.ReasonFull},

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"runtime/debug"
 	"time"
 
@@ -64,7 +65,7 @@ func New(o Options) *Router {
 	}
 	return &Router{
 		store: o.Store, board: o.Board, table: o.Table, relay: o.Relay, now: o.Now, budget: o.Budget,
-		reach: reaches{relay: o.Relay},
+		reach: reaches{relay: o.Relay}, memory: memory{seed: maphash.MakeSeed()},
 	}
 }
 
@@ -84,6 +85,9 @@ func (r *Router) Route(ctx context.Context, m kefu.Message) kefu.Decision {
 		}()
 		d = r.route(ctx, m)
 	}()
+	if m.Kind.Routed() {
+		r.memory.remember(m, d)
+	}
 	return d
 }
 
@@ -91,7 +95,7 @@ func (r *Router) route(ctx context.Context, m kefu.Message) kefu.Decision {
 	if !m.Kind.Routed() {
 		return kefu.Decision{Answer: kefu.Answer{Way: kefu.WaySuccess}, At: r.now(), Reason: kefu.ReasonIgnored}
 	}
-	if d, ok := r.memory.recall(m.Customer, m.Key, r.now()); ok {
+	if d, ok := r.memory.recallDegraded(m, r.now()); ok {
 		return d
 	}
 	table := r.table()
@@ -130,17 +134,18 @@ func fallback(m kefu.Message) kefu.Answer {
 	return kefu.Answer{Way: kefu.WaySuccess}
 }
 
-// degrade answers a push although something is broken, and remembers the answer
-// for its repeats, since the store may not.
+// degrade answers a push although something is broken: as it was answered before,
+// if it was, else by the fallback.
 func (r *Router) degrade(m kefu.Message, cause kefu.Cause, err error) kefu.Decision {
 	if errors.Is(err, context.DeadlineExceeded) {
 		cause = kefu.CauseBudget
 	}
-	d := kefu.Decision{
-		Answer: fallback(m), At: r.now(), Reason: kefu.ReasonDegraded,
-		Degraded: true, Cause: cause, Err: err,
+	now := r.now()
+	d, again := r.memory.recall(m, now)
+	if !again {
+		d = kefu.Decision{Answer: fallback(m), At: now, Reason: kefu.ReasonDegraded}
 	}
-	r.memory.remember(m.Customer, m.Key, d)
+	d.Degraded, d.Cause, d.Err = true, cause, err
 	return d
 }
 

@@ -3,7 +3,9 @@ package router
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -357,6 +359,28 @@ func TestFailOpen(t *testing.T) {
 	}
 }
 
+// What was answered well is answered the same while the store is down.
+func TestRepeatWhileTheStoreIsDown(t *testing.T) {
+	t.Parallel()
+	s, r := open(t, "wang")
+	first := r.Route(t.Context(), text("1"))
+	s.err["receive"] = errors.New("connection refused")
+	again := r.Route(t.Context(), text("1"))
+	if again.Answer != first.Answer || again.At != first.At || !again.Repeat || !again.Degraded {
+		t.Errorf("%+v, want the answer of %+v again, degraded", again, first)
+	}
+	if d := r.Route(t.Context(), text("2")); d.Answer != (kefu.Answer{Way: kefu.WayPlain}) || d.Repeat {
+		t.Errorf("another message: %+v, want a plain transfer", d)
+	}
+	s.err = map[string]error{}
+	s.received = func(kefu.Receipt) (kefu.Received, error) {
+		return kefu.Received{Repeat: true, First: first.At, Answer: first.Answer}, nil
+	}
+	if back := r.Route(t.Context(), text("1")); back.Answer != first.Answer || back.Degraded {
+		t.Errorf("%+v, want the answer of %+v from the store", back, first)
+	}
+}
+
 func TestRepeatInWork(t *testing.T) {
 	t.Parallel()
 	inWork := func(age time.Duration) func(kefu.Receipt) (kefu.Received, error) {
@@ -503,16 +527,21 @@ func TestRelay(t *testing.T) {
 
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
-	var m memory
-	c := kefu.CustomerID{App: "shop", User: "o1"}
+	m := memory{seed: maphash.MakeSeed()}
 	for i := range 3 * memorySize {
-		m.remember(c, kefu.MessageKey(rune(i)), kefu.Decision{At: noon})
+		m.remember(text(kefu.MessageKey(strconv.Itoa(i))), kefu.Decision{At: noon})
 	}
-	if n := len(m.now) + len(m.old); n > 2*memorySize {
+	if n := len(m.now) + len(m.old); n > 2*memorySize || n < memorySize {
 		t.Errorf("holds %d, want at most %d", n, 2*memorySize)
 	}
-	m.remember(c, "k", kefu.Decision{At: noon})
-	if _, ok := m.recall(c, "k", noon.Add(2*memoryTime)); ok {
+	last := text(kefu.MessageKey(strconv.Itoa(3*memorySize - 1)))
+	if _, ok := m.recall(last, noon.Add(memoryTime)); !ok {
+		t.Error("has forgotten the last answer")
+	}
+	if _, ok := m.recallDegraded(last, noon); ok {
+		t.Error("takes an answer of the store for one of its own")
+	}
+	if _, ok := m.recall(last, noon.Add(2*memoryTime)); ok {
 		t.Error("remembers longer than it should")
 	}
 }

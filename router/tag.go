@@ -20,6 +20,10 @@ const tagLimit = 1000
 // unset is what some clients send for a button without session-from.
 const unset = "wxapp"
 
+// catchAll is the prefix entry of every tag; what a query string or an object
+// says is more exact.
+const catchAll kefu.EntryTag = "*"
+
 // ResolveTag reads a session-from as a customer's client sent it and finds what
 // it asks for: an entry of the app, and perhaps an agent or a group that the
 // entry's ladder names. It is total: whatever it cannot make sense of is the
@@ -51,10 +55,14 @@ func resolve(app *kefu.App, tag string, cut bool) kefu.Ask {
 	if tag == unset {
 		return kefu.Ask{}
 	}
+	e := app.Match(tag)
+	if e != nil && e.Tag != catchAll {
+		return kefu.Ask{Entry: e.Tag}
+	}
 	if ask := readWish(tag, cut).resolve(app); ask != (kefu.Ask{}) {
 		return ask
 	}
-	if e := app.Match(tag); e != nil {
+	if e != nil {
 		return kefu.Ask{Entry: e.Tag}
 	}
 	return kefu.Ask{}

@@ -49,6 +49,7 @@ func TestResolveTag(t *testing.T) {
 		{"case matters", "CS2", kefu.Ask{}},
 		{"prefix", "order:12345", kefu.Ask{Entry: "order:*"}},
 		{"the longest prefix", "order:vip:1", kefu.Ask{Entry: "order:vip:*"}},
+		{"prefix before what looks like a query", "order:1&agent=li", kefu.Ask{Entry: "order:*"}},
 		{"prefix alone", "order:", kefu.Ask{Entry: "order:*"}},
 		{"prefix entry by its own tag", "order:*", kefu.Ask{Entry: "order:*"}},
 		{"percent-encoded", "order%3A12345", kefu.Ask{Entry: "order:*"}},

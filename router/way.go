@@ -18,6 +18,7 @@ type Forwarder interface {
 }
 
 // wayTo tells how a customer of the app would reach an agent, or why he cannot.
+// A paused agent can be reached by those whom he serves.
 func wayTo(app *kefu.App, agent *kefu.Agent, st kefu.Standing, relay Forwarder) (kefu.Answer, kefu.Reason) {
 	if agent == nil {
 		return kefu.Answer{}, kefu.ReasonLeft
@@ -39,16 +40,14 @@ func wayTo(app *kefu.App, agent *kefu.Agent, st kefu.Standing, relay Forwarder) 
 	return a, ""
 }
 
-// absence gives the reason why a presence keeps an agent from new
-// conversations; "" for the only one that does not.
+// absence gives the reason why a presence keeps an agent from conversations; ""
+// for the only one that does not.
 func absence(p kefu.Presence) kefu.Reason {
 	switch p {
 	case kefu.PresenceOnline:
 		return ""
 	case kefu.PresenceOffline:
 		return kefu.ReasonOffline
-	case kefu.PresencePaused:
-		return kefu.ReasonPaused
 	case kefu.PresenceAway:
 		return kefu.ReasonAway
 	case kefu.PresenceUnknown:

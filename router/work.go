@@ -195,7 +195,8 @@ func (w *work) noticeFor(s Situation, plan Plan, taken *Try) (kefu.NoticeKind, b
 	case w.m.Kind == kefu.KindEnter:
 		return kefu.NoticeGreeting, true
 	case taken != nil:
-		return kefu.NoticeReassigned, c.Live && c.Serving != "" && c.Serving != taken.Agent
+		// Where WeChat's desk chooses, no agent took over from another.
+		return kefu.NoticeReassigned, c.Live && c.Serving != "" && c.Serving != taken.Agent && taken.Answer.Way.Designates()
 	}
 	// Only who is known to be absent or busy keeps a customer waiting; where
 	// nothing is known, somebody free may sit at WeChat's desk.

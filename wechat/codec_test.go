@@ -172,7 +172,7 @@ func samples() []samplePush {
 			"enter",
 			headXML + "<MsgType><![CDATA[event]]></MsgType><Event><![CDATA[user_enter_tempsession]]></Event><SessionFrom><![CDATA[cs1]]></SessionFrom></xml>",
 			headJSON + `"MsgType":"event","Event":"user_enter_tempsession","SessionFrom":"cs1"}`,
-			kefu.Message{Kind: kefu.KindEnter, Type: "user_enter_tempsession", Key: "e:1789999990:user_enter_tempsession", Tag: "cs1"},
+			kefu.Message{Kind: kefu.KindEnter, Type: "user_enter_tempsession", Key: "e:1789999990:user_enter_tempsession:8b44391cb28ca42b", Tag: "cs1"},
 		},
 		{
 			"other event",

@@ -134,19 +134,22 @@ func (f *fields) typeName() string {
 }
 
 // key is the same for a push and its repeats, and another for every other push
-// of the customer: the MsgId; without one, as events are, the creation time and
-// the event's name; for a message that should have a MsgId and has not, the
-// creation time, the type and what it says.
+// of the customer: the MsgId; for events, which have none, the creation time and
+// the event's name, and the session-from, since two buttons can be tapped within
+// a second; for a message that should have a MsgId and has not, the creation
+// time, the type and what it says.
 //
 // WeChat, "接收普通消息",
 // https://developers.weixin.qq.com/doc/service/en/guide/product/message/Receiving_standard_messages.html,
 // read 2026-11: de-duplicate by MsgId, or by FromUserName and CreateTime.
 func (f *fields) key() kefu.MessageKey {
 	switch {
-	case f.msgID != "" && f.msgID != "0":
-		return kefu.MessageKey(bounded(f.msgID))
+	case f.msgType == typeEvent && f.sessionFrom != "":
+		return kefu.MessageKey("e:" + bounded(f.createTime) + ":" + bounded(f.event) + ":" + digest(f.sessionFrom))
 	case f.msgType == typeEvent:
 		return kefu.MessageKey("e:" + bounded(f.createTime) + ":" + bounded(f.event))
+	case f.msgID != "" && f.msgID != "0":
+		return kefu.MessageKey(bounded(f.msgID))
 	}
 	said := digest(strings.Join([]string{f.content, f.mediaID, f.title, f.pagePath, f.thumbMediaID}, "\x00"))
 	return kefu.MessageKey("t:" + bounded(f.createTime) + ":" + bounded(f.msgType) + ":" + said)

@@ -10,7 +10,7 @@ const (
 	spaces      = " \t\r\n"
 	cdataOpen   = "<![CDATA["
 	cdataClose  = "]]>"
-	maxElements = 128 // of one push; WeChat's have up to 20
+	maxElements = 4096 // of one push; WeChat's have up to 20
 )
 
 // readXML reads the children of the root element, whatever that is called. Of

@@ -90,7 +90,7 @@ func (d *demo) tell(ctx context.Context) error {
 
 func (p *program) newDemo(ctx context.Context) (*demo, net.Listener, error) {
 	d := &demo{
-		out: p.stdout, box: simulator.New(simulator.Options{ReplyLimit: time.Second}), decisions: &decisionLog{},
+		out: p.stdout, box: simulator.New(simulator.Options{}), decisions: &decisionLog{},
 		accounts: make(map[string]*simulator.Account), agents: make(map[string]*simulator.Agent),
 	}
 	api, err := d.box.Start(ctx, "")

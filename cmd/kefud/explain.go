@@ -60,13 +60,16 @@ func (p *program) explain(ctx context.Context, f explainFlags) error {
 	if err != nil {
 		return err
 	}
+	if f.openid == "" {
+		return usage("--openid is empty; give the customer's openid")
+	}
 	id := kefu.CustomerID{App: kefu.AppID(f.app), User: f.openid}
 	table, err := c.Table()
 	if err != nil {
 		return err
 	}
 	if table.App(id.App) == nil {
-		return fmt.Errorf("explain: no app %q in %s", f.app, f.config)
+		return usage("explain: no app %q in %s", f.app, f.config)
 	}
 	var h handler.History
 	if f.server == "" && len(c.Redis.Addrs) > 0 {

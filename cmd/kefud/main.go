@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"kefud/config"
@@ -38,6 +39,8 @@ func main() {
 
 // run is the whole program, but for the process around it.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	// Errors and every goroutine's log lines go the same way.
+	stderr = zerolog.SyncWriter(stderr)
 	p := &program{stdout: stdout, stderr: stderr, env: os.LookupEnv}
 	root := p.command() //nolint:contextcheck // cobra hands each command its context when it runs
 	root.SetArgs(args)
@@ -51,12 +54,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if wrong := (*config.Error)(nil); errors.As(err, &wrong) {
 		return exitUsage
 	}
-	if !p.started {
+	if wrong := (*usageError)(nil); errors.As(err, &wrong) || !p.started {
 		_, _ = fmt.Fprintln(stderr, "kefud: see kefud --help")
 		return exitUsage
 	}
 	return exitFailed
 }
+
+// A usageError is about what was typed. The library's own are told by when they
+// come: before the command has started.
+type usageError struct{ error }
+
+func usage(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
 
 // program is what the commands share.
 type program struct {

@@ -150,6 +150,12 @@ func (s *server) stop(work context.Context, g *errgroup.Group, stopWork func()) 
 	drain, cancel := context.WithTimeout(work, drainTime)
 	defer cancel()
 	err := s.http.Shutdown(drain)
+	if errors.Is(err, context.DeadlineExceeded) {
+		// Whatever was asked by then has been answered: drainTime is longer than
+		// reply_budget can be. Who is left has not said what he wants.
+		s.log.Info().Msg("connections without a request cut")
+		err = s.http.Close()
+	}
 	stopWork()
 	done := make(chan error, 1)
 	go func() { done <- g.Wait() }()

@@ -74,6 +74,9 @@ func (p *program) simulate(ctx context.Context, f simulateFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := f.check(); err != nil {
+		return err
+	}
 	server, err := pick(c, f.target)
 	if err != nil {
 		return err
@@ -115,19 +118,37 @@ func (p *program) simulate(ctx context.Context, f simulateFlags) error {
 	return nil
 }
 
+// check refuses numbers that nobody can mean.
+func (f simulateFlags) check() error {
+	for name, n := range map[string]int{"customers": f.load.Customers, "messages": f.load.Messages, "concurrency": f.load.Concurrency} {
+		if n < 1 {
+			return usage("--%s is %d; give 1 or more", name, n)
+		}
+	}
+	for name, share := range map[string]float64{"repush": f.load.Repush, "twice": f.load.Twice} {
+		if share < 0 || share > 1 {
+			return usage("--%s is %g; it is a share, from 0 to 1", name, share)
+		}
+	}
+	if f.load.Rate < 0 {
+		return usage("--rate is %g; give 0 for as fast as it goes, or more", f.load.Rate)
+	}
+	return nil
+}
+
 // pick reads the target: the server's address, and of a callback URL its app,
 // which is then the only one of the config that is played.
 func pick(c *config.Config, target string) (string, error) {
 	u, err := url.Parse(target)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return "", fmt.Errorf("--target %q is no address of a server; give one such as http://127.0.0.1:8080", target)
+		return "", usage("--target %q is no address of a server; give one such as http://127.0.0.1:8080", target)
 	}
 	base, name, single := strings.Cut(u.Path, "/wechat/")
 	if single {
 		c.Apps = slices.DeleteFunc(c.Apps, func(a config.App) bool { return string(a.Name) != name })
 	}
 	if len(c.Apps) == 0 {
-		return "", fmt.Errorf("--target %s: the configuration has no app %q", target, name)
+		return "", usage("--target %s: the configuration has no app %q", target, name)
 	}
 	return u.Scheme + "://" + u.Host + strings.TrimSuffix(base, "/"), nil
 }
@@ -142,14 +163,14 @@ func settle(box *simulator.Box, c *config.Config, server string, f simulateFlags
 		o.Format = simulator.Format(orElse(f.formats, o.Name, string(o.Format)))
 		a, err := box.AddAccount(o)
 		if err != nil {
-			return nil, err
+			return nil, usage("%w", err) // the configuration was checked, so it is about --mode or --format
 		}
 		byName[o.Name], accounts = a, append(accounts, a)
 	}
 	for _, given := range []map[string]string{f.modes, f.formats} {
 		for name := range given {
 			if byName[name] == nil {
-				return nil, fmt.Errorf("no app %q; there are %s", name, strings.Join(slices.Sorted(maps.Keys(byName)), ", "))
+				return nil, usage("no app %q; there are %s", name, strings.Join(slices.Sorted(maps.Keys(byName)), ", "))
 			}
 		}
 	}
