@@ -8,9 +8,9 @@ import (
 )
 
 // A breaker closes the way to a Redis that does not answer, so that callers
-// need not wait for it one by one. It is a dozen lines because it has one rule
-// more than a usual one: while it is closed, one call in a pause goes through,
-// whatever became of the one before.
+// need not wait for it one by one. While it is closed one call in a pause goes
+// through to find out whether Redis is back, whatever became of the one before;
+// none does while somebody else looks.
 type breaker struct {
 	mu       sync.Mutex
 	failures int
@@ -19,7 +19,7 @@ type breaker struct {
 
 const (
 	tolerated = 3                      // failures in a row
-	pause     = 400 * time.Millisecond // between tries
+	pause     = 500 * time.Millisecond // between tries; longer than lookEvery, so that it is seldom a caller who tries
 )
 
 // newBreakers makes a breaker for each place that can fail on its own: on a
@@ -60,7 +60,12 @@ func (b *breaker) failed(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.failures++
-	if b.failures == tolerated {
-		b.next = now.Add(pause)
-	}
+	b.next = now.Add(pause)
+}
+
+// looking says that somebody looks at Redis himself and will tell by then.
+func (b *breaker) looking(until time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.next = until
 }

@@ -13,44 +13,45 @@ import (
 // everything else.
 func (s *Store) agents() int { return s.keys.partitions }
 
+// A job is one script to be run for some keys.
+type job struct {
+	op     string // its name in metrics and errors
+	place  int
+	script *redis.Script
+	names  []string // of keys
+	args   []any
+}
+
 // run runs a script: one command, or two if Redis does not know the script.
-func (s *Store) run(ctx context.Context, op string, place int, script *redis.Script, names []string, args []any) (any, error) {
+func (s *Store) run(ctx context.Context, j job) (any, error) {
 	var reply any
-	err := s.do(ctx, op, place, func(ctx context.Context) error {
+	err := s.do(ctx, j.op, j.place, func(ctx context.Context) error {
 		var err error
-		reply, err = script.Run(ctx, s.rdb, names, args...).Result()
+		reply, err = j.script.Run(ctx, s.rdb, j.names, j.args...).Result()
 		return err
 	})
 	return reply, err
 }
 
-// A batch is one script, run for many keys in one round trip.
-type batch struct {
-	op     string
-	place  int
-	script *redis.Script
-	names  [][]string
-	args   [][]any
-}
-
-// runAll gives the replies in the order of the batch.
-func (s *Store) runAll(ctx context.Context, b batch) ([]any, error) {
-	out := make([]any, len(b.names))
-	if len(out) == 0 {
+// runAll runs jobs of one kind and place in one round trip, and gives the
+// replies in their order.
+func (s *Store) runAll(ctx context.Context, jobs []job) ([]any, error) {
+	if len(jobs) == 0 {
 		return nil, nil
 	}
-	err := s.do(ctx, b.op, b.place, func(ctx context.Context) error {
-		cmds := make([]*redis.Cmd, len(b.names))
+	out := make([]any, len(jobs))
+	err := s.do(ctx, jobs[0].op, jobs[0].place, func(ctx context.Context) error {
+		cmds := make([]*redis.Cmd, len(jobs))
 		pipe := s.rdb.Pipeline()
-		for i := range cmds {
-			cmds[i] = b.script.EvalSha(ctx, pipe, b.names[i], b.args[i]...)
+		for i, j := range jobs {
+			cmds[i] = j.script.EvalSha(ctx, pipe, j.names, j.args...)
 		}
 		if err := exec(ctx, pipe); err != nil {
 			return err
 		}
 		for i, cmd := range cmds {
 			if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
-				cmd = b.script.Run(ctx, s.rdb, b.names[i], b.args[i]...)
+				cmd = jobs[i].script.Run(ctx, s.rdb, jobs[i].names, jobs[i].args...)
 			}
 			var err error
 			if out[i], err = cmd.Result(); err != nil {

@@ -41,8 +41,6 @@ func connect(o Options) (redis.UniversalClient, func()) {
 // quiet stops the client library from writing to the standard error: what it
 // has to say comes back as errors. Its logger belongs to the whole process and
 // may not be set while a client is at work.
-//
-//nolint:gochecknoglobals // the library's own state is global
 var quiet = sync.OnceFunc(func() { redis.SetLogger(silence{}) })
 
 type silence struct{}

@@ -26,16 +26,16 @@ func (s *Store) Receive(ctx context.Context, r kefu.Receipt) (kefu.Received, err
 	if r.Enter {
 		allowed, window = r.Allowance.AfterEnter, r.Allowance.AfterEnterWindow
 	}
-	args := []any{
+	j := job{op: "receive", place: p, script: s.scripts.receive}
+	j.names = []string{s.keys.push(r.Customer, r.Key), s.keys.customer(r.Customer), s.keys.lane(r.Customer), s.keys.lanes(p)}
+	j.args = []any{
 		millis(r.At), r.Idle.Milliseconds(), flag(r.Enter), string(r.Ask.Entry), string(r.Ask.Agent),
 		r.Ask.Group, r.AskSticky.Milliseconds(), string(r.Default), r.DefaultSticky.Milliseconds(), string(r.Reach),
 		allowed, millis(r.At.Add(window)), pushTTL.Milliseconds(), slack.Milliseconds(),
 		laneTTL.Milliseconds(), member(r.Customer), greeting[0], greeting[1],
 		greeting[3], greeting[4],
 	}
-	reply, err := s.run(ctx, "receive", p, s.scripts.receive, []string{
-		s.keys.push(r.Customer, r.Key), s.keys.customer(r.Customer), s.keys.lane(r.Customer), s.keys.lanes(p),
-	}, args)
+	reply, err := s.run(ctx, j)
 	if err != nil {
 		return kefu.Received{}, err
 	}
@@ -90,7 +90,12 @@ func (s *Store) Settle(ctx context.Context, st kefu.Settlement) (kefu.Settled, e
 		return kefu.Settled{}, err
 	}
 	p := s.keys.partition(st.Customer)
-	args := []any{
+	j := job{op: "settle", place: p, script: s.scripts.settle}
+	j.names = []string{
+		s.keys.push(st.Customer, st.Key), s.keys.customer(st.Customer),
+		s.keys.lane(st.Customer), s.keys.lanes(p), s.keys.records(st.Customer),
+	}
+	j.args = []any{
 		millis(st.At), st.Idle.Milliseconds(), pushTTL.Milliseconds(), slack.Milliseconds(), laneTTL.Milliseconds(),
 		member(st.Customer), st.Version, string(st.Entry), st.Sticky.Milliseconds(), string(st.Agent),
 		string(st.Owner), st.Borrowed, formatAnswer(st.Answer), flag(st.Replace),
@@ -101,12 +106,9 @@ func (s *Store) Settle(ctx context.Context, st kefu.Settlement) (kefu.Settled, e
 		if err != nil {
 			return kefu.Settled{}, err
 		}
-		args = append(args, more...)
+		j.args = append(j.args, more...)
 	}
-	reply, err := s.run(ctx, "settle", p, s.scripts.settle, []string{
-		s.keys.push(st.Customer, st.Key), s.keys.customer(st.Customer),
-		s.keys.lane(st.Customer), s.keys.lanes(p), s.keys.records(st.Customer),
-	}, args)
+	reply, err := s.run(ctx, j)
 	if err != nil {
 		return kefu.Settled{}, err
 	}
@@ -139,8 +141,10 @@ func encodeRecord(r *kefu.Record) (string, error) {
 
 // History tells what is known of a customer, as of now.
 func (s *Store) History(ctx context.Context, c kefu.CustomerID) (kefu.History, error) {
-	reply, err := s.run(ctx, "history", s.keys.partition(c), s.scripts.history,
-		[]string{s.keys.customer(c), s.keys.records(c)}, []any{millis(s.now())})
+	reply, err := s.run(ctx, job{
+		op: "history", place: s.keys.partition(c), script: s.scripts.history,
+		names: []string{s.keys.customer(c), s.keys.records(c)}, args: []any{millis(s.now())},
+	})
 	if err != nil {
 		return kefu.History{}, err
 	}

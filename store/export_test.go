@@ -45,9 +45,6 @@ func (s *Store) LaneKey(c kefu.CustomerID) string                    { return s.
 func (s *Store) SeatsKey(a kefu.AgentID) string                      { return s.keys.seats(a) }
 func (s *Store) FactsKey() string                                    { return s.keys.facts() }
 func (s *Store) BuriedKey(partition int) string                      { return s.keys.buried(partition) }
-func (s *Store) QueueKey(n string, a kefu.AppID, e kefu.EntryTag) string {
-	return s.keys.queue(n, a, e)
-}
 
 // Refresh does at once what waits for the background, and tells how much that was.
 func (s *Store) Refresh(ctx context.Context) int {
@@ -66,9 +63,6 @@ const (
 	RecordsKept = recordsKept
 	BuriedKept  = buriedKept
 	LadderStep  = ladderStep
-	RefreshRoom = refreshRoom
-	PushTTL     = pushTTL
-	LookEvery   = lookEvery
 )
 
 // SeatFor is how long a seat lasts.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -19,7 +20,8 @@ type Health struct {
 	Embedded bool
 }
 
-// Health tells how Redis is. It is as old as half a second, if Run runs.
+// Health tells how Redis is. It is half a second old at most, if Run runs, or as
+// old as Options.Timeout while Redis does not answer.
 func (s *Store) Health() Health {
 	h := s.health.get()
 	h.Embedded = s.embedded
@@ -27,7 +29,7 @@ func (s *Store) Health() Health {
 }
 
 // lookEvery is the time between two looks at Redis.
-const lookEvery = 500 * time.Millisecond
+const lookEvery = 400 * time.Millisecond
 
 // watch looks at Redis again and again, until ctx ends.
 func (s *Store) watch(ctx context.Context) {
@@ -48,6 +50,10 @@ func (s *Store) look(ctx context.Context) {
 	start := time.Now()
 	within, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	single := len(s.breakers) == 1 // of a cluster it may be any part that fails
+	if single {
+		s.breakers[0].looking(start.Add(s.timeout + pause))
+	}
 	err := s.readLayout(within)
 	if cluster, ok := s.rdb.(*redis.ClusterClient); ok && err == nil {
 		err = cluster.ForEachMaster(within, func(ctx context.Context, node *redis.Client) error {
@@ -66,9 +72,9 @@ func (s *Store) look(ctx context.Context) {
 	s.health.note(err, time.Now())
 	for _, b := range s.breakers {
 		switch {
-		case err == nil:
+		case err == nil || single && errors.Is(err, errReply):
 			b.succeeded()
-		case len(s.breakers) == 1: // of a cluster it may be another part
+		case single:
 			b.failed(time.Now())
 		}
 	}
@@ -87,6 +93,18 @@ func (s *Store) lay(ctx context.Context) error {
 		}
 	}
 	return s.layout.Load().wrong
+}
+
+// Check reports whether Redis holds the keys of another number of partitions, in
+// which case every call would fail. A Redis that does not answer is none of its
+// concern: the error is nil.
+func (s *Store) Check(ctx context.Context) error {
+	within, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	if err := s.lay(within); errors.Is(err, errLayout) {
+		return err
+	}
+	return nil
 }
 
 // readLayout reads how many partitions there are; whoever comes first says it.

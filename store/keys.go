@@ -17,7 +17,7 @@ import (
 // whole ladder.
 //
 //	key                                   type    TTL               writer                   reader
-//	<prefix>:partitions                   string  none: it says     check                    check
+//	<prefix>:partitions                   string  none: it says     readLayout               readLayout
 //	                                              where all else is
 //	<prefix>:{p}:customer:<app>:<user>    hash    longestMS+slack   receive settle unserve   the same, history
 //	                                                                lease finish

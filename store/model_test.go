@@ -175,18 +175,23 @@ func (m *model) settle(st kefu.Settlement) kefu.Settled {
 	return kefu.Settled{Applied: true}
 }
 
-// count drops what has fallen free.
-func (m *model) count(a kefu.AgentID, now time.Time) int {
+// drop forgets the seats that have fallen free.
+func (m *model) drop(a kefu.AgentID, now time.Time) {
 	for user, s := range m.seats[a] {
 		if !s.until.After(now) {
 			delete(m.seats[a], user)
 		}
 	}
-	return len(m.seats[a])
 }
 
 func (m *model) load(a kefu.AgentID, now time.Time) kefu.Load {
-	return kefu.Load{Agent: a, Seats: m.count(a, now), LastNew: m.lastNew[a]}
+	l := kefu.Load{Agent: a, LastNew: m.lastNew[a]}
+	for _, s := range m.seats[a] {
+		if s.until.After(now) {
+			l.Seats++
+		}
+	}
+	return l
 }
 
 func (m *model) put(a kefu.AgentID, user string, s modelSeat) {
@@ -205,9 +210,9 @@ func (m *model) seat(r kefu.SeatRequest, token string) kefu.Seat {
 	var got kefu.Seat
 	user := r.Customer.User
 	for _, c := range r.Candidates {
-		n := m.count(c.Agent, r.At)
+		m.drop(c.Agent, r.At)
 		prior, had := m.seats[c.Agent][user]
-		if had || c.Capacity == 0 || n < c.Capacity {
+		if had || c.Capacity == 0 || len(m.seats[c.Agent]) < c.Capacity {
 			taken := modelSeat{token: token, until: freeAt(r.At)}
 			if had {
 				taken.prior = &prior
@@ -242,12 +247,12 @@ func (m *model) release(user string, seat kefu.Seat) {
 
 func (m *model) refresh() {
 	for _, f := range m.refreshes {
-		n := m.count(f.agent, f.at)
+		m.drop(f.agent, f.at)
 		s, had := m.seats[f.agent][f.user]
 		limit, known := m.capacity[f.agent]
 		c := m.customer(f.user)
 		switch {
-		case had && s.until.Before(freeAt(f.at)), !had && known && (limit == 0 || n < limit):
+		case had && s.until.Before(freeAt(f.at)), !had && known && (limit == 0 || len(m.seats[f.agent]) < limit):
 			m.put(f.agent, f.user, modelSeat{token: "refreshed", until: freeAt(f.at)})
 		case !had && c.serving == f.agent && c.version == f.version:
 			c.serving = ""
@@ -373,6 +378,9 @@ func (w *walk) settle(t *rapid.T) {
 		Owner:    rapid.SampledFrom(append([]kefu.AgentID{""}, modelAgents...)).Draw(t, "owner"),
 		Borrowed: rapid.IntRange(0, 2).Draw(t, "borrowed"),
 		Replace:  rapid.Bool().Draw(t, "replace"),
+	}
+	if st.Owner == "" {
+		st.Borrowed = 0
 	}
 	st.Answer = cmp.Or(everybody.Answer(st.Agent), kefu.Answer{Way: kefu.WayPlain})
 	got := w.p.settleWith(st)

@@ -16,28 +16,24 @@ import (
 // allowance reserved for it if there is one. A lane nobody finishes is due
 // again when its lease ends. To whom it was leased is told by Lane.Lease.
 func (s *Store) Lease(ctx context.Context, r kefu.LeaseRequest) ([]kefu.Lane, error) {
-	var due []string
-	err := s.do(ctx, "due", r.Partition, func(ctx context.Context) error {
-		var err error
-		due, err = s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
-			Key: s.keys.lanes(r.Partition), ByScore: true, Start: "-inf", Stop: millis(r.At), Count: int64(r.Max),
-		}).Result()
-		return err
-	})
+	due, err := s.due(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	customers := make([]kefu.CustomerID, len(due))
 	end := instant(millis(r.At.Add(r.For)))
-	b := batch{op: "lease", place: r.Partition, script: s.scripts.lease}
+	jobs := make([]job, len(due))
 	for i, m := range due {
 		if customers[i], err = customer(m); err != nil {
 			return nil, fmt.Errorf("lease lane: %w", err)
 		}
-		b.names = append(b.names, []string{s.keys.lanes(r.Partition), s.keys.lane(customers[i]), s.keys.customer(customers[i])})
-		b.args = append(b.args, []any{m, millis(r.At), millis(end)})
+		jobs[i] = job{
+			op: "lease", place: r.Partition, script: s.scripts.lease,
+			names: []string{s.keys.lanes(r.Partition), s.keys.lane(customers[i]), s.keys.customer(customers[i])},
+			args:  []any{m, millis(r.At), millis(end)},
+		}
 	}
-	replies, err := s.runAll(ctx, b)
+	replies, err := s.runAll(ctx, jobs)
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +50,20 @@ func (s *Store) Lease(ctx context.Context, r kefu.LeaseRequest) ([]kefu.Lane, er
 		out = append(out, kefu.Lane{Delivery: d, Lease: end, Allowed: l.yes(1)})
 	}
 	return out, nil
+}
+
+// due lists the members of a partition's lanes that are due; another worker may
+// lease them first.
+func (s *Store) due(ctx context.Context, r kefu.LeaseRequest) ([]string, error) {
+	var due []string
+	err := s.do(ctx, "due", r.Partition, func(ctx context.Context) error {
+		var err error
+		due, err = s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
+			Key: s.keys.lanes(r.Partition), ByScore: true, Start: "-inf", Stop: millis(r.At), Count: int64(r.Max),
+		}).Result()
+		return err
+	})
+	return due, err
 }
 
 // Finish ends a lease. Sent, dropped and buried deliveries leave their lane,
@@ -76,12 +86,14 @@ func (s *Store) Finish(ctx context.Context, lane kefu.Lane, v kefu.Verdict) erro
 	if !lane.Allowed {
 		ledger = kefu.LedgerSpent // nothing was reserved
 	}
-	reply, err := s.run(ctx, "finish", p, s.scripts.finish,
-		[]string{s.keys.lanes(p), s.keys.lane(d.To), s.keys.customer(d.To), s.keys.buried(p)},
-		[]any{
+	reply, err := s.run(ctx, job{
+		op: "finish", place: p, script: s.scripts.finish,
+		names: []string{s.keys.lanes(p), s.keys.lane(d.To), s.keys.customer(d.To), s.keys.buried(p)},
+		args: []any{
 			member(d.To), d.ID, millis(lane.Lease), millis(now), stays(v.Outcome), millis(v.Due), ledgerWord(ledger),
 			burial, buriedKept, buriedTTL.Milliseconds(), laneTTL.Milliseconds(),
-		})
+		},
+	})
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -421,5 +422,40 @@ func testWrongDelivery(t *testing.T, b backend) {
 		if _, err := p.s.Receive(t.Context(), p.receipt(func(r *kefu.Receipt) { r.Greeting = &d })); err == nil {
 			t.Errorf("%s: accepted as a greeting", name)
 		}
+	}
+}
+
+// However many workers ask at once, one gets the lane.
+func testLeaseOnce(t *testing.T, b backend) {
+	s := b.open(t)
+	for round := range 10 {
+		p := newPerson(t, s, fmt.Sprintf("u%d", round))
+		p.settle(p.push().Conversation, "", owing(p.notice("a")))
+		var leased atomic.Int64
+		together(func(int) bool {
+			lanes, err := s.Lease(t.Context(), kefu.LeaseRequest{Partition: s.Partition(p.id), At: start, For: time.Minute, Max: 100})
+			if err != nil {
+				t.Errorf("lease: %v", err)
+			}
+			leased.Add(int64(len(lanes)))
+			return true
+		})
+		same(t, "lanes leased", leased.Load(), int64(1))
+	}
+}
+
+// What comes to be owed while a lane is leased, or waits, waits its turn.
+func testOwedMeanwhile(t *testing.T, b backend) {
+	p := newPerson(t, b.open(t), "u1")
+	p.settle(p.push().Conversation, "", owing(p.notice("a")))
+	l := p.one()
+	p.settle(p.push().Conversation, "", owing(p.notice("b")))
+	if got := p.lease(time.Minute); len(got) != 0 {
+		t.Errorf("leased twice: %+v", got)
+	}
+	p.finish(l, kefu.Verdict{Outcome: kefu.OutcomeWait, Due: p.now.Add(time.Hour)})
+	p.settle(p.push().Conversation, "", owing(p.notice("c")))
+	if got := p.lease(time.Minute); len(got) != 0 {
+		t.Errorf("due before its time: %+v", got)
 	}
 }

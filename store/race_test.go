@@ -185,6 +185,14 @@ type (
 	}
 )
 
+func as[T any](v any) T {
+	t, ok := v.(T)
+	if !ok {
+		panic(fmt.Sprintf("%T where %T belongs", v, t))
+	}
+	return t
+}
+
 func step(s state, in act, out outcome) (bool, state) {
 	known := s.pushes[in.push]
 	if !in.settle {
@@ -224,7 +232,7 @@ func testLinearizable(t *testing.T, b backend) {
 	model := porcupine.Model{
 		Init: func() any { return state{} },
 		Step: func(s, in, out any) (bool, any) {
-			ok, next := step(s.(state), in.(act), out.(outcome))
+			ok, next := step(as[state](s), as[act](in), as[outcome](out))
 			return ok, next
 		},
 	}

@@ -66,14 +66,16 @@ func (r *refresher) more(first refresh) []refresh {
 // its agent, so that its next push is decided anew and no agent has more
 // customers than seats.
 func (r *refresher) all(ctx context.Context, some []refresh) {
-	b := batch{op: "refresh", place: r.agents(), script: r.scripts.refresh}
-	for _, f := range some {
-		b.names = append(b.names, []string{r.keys.seats(f.agent), r.keys.facts()})
-		b.args = append(b.args, []any{
-			member(f.customer), millis(f.at), r.scores.next(f.at.Add(seatFor(f.idle))), seatTTL(f.idle), string(f.agent),
-		})
+	jobs := make([]job, len(some))
+	for i, f := range some {
+		free := r.scores.next(f.at.Add(seatFor(f.idle)))
+		jobs[i] = job{
+			op: "refresh", place: r.agents(), script: r.scripts.refresh,
+			names: []string{r.keys.seats(f.agent), r.keys.facts()},
+			args:  []any{member(f.customer), millis(f.at), free, seatTTL(f.idle), string(f.agent)},
+		}
 	}
-	replies, err := r.runAll(ctx, b)
+	replies, err := r.runAll(ctx, jobs)
 	if err != nil {
 		r.meter.refreshes.WithLabelValues("dropped").Add(float64(len(some)))
 		return
@@ -85,7 +87,9 @@ func (r *refresher) all(ctx context.Context, some []refresh) {
 		}
 		r.meter.refreshes.WithLabelValues("lost").Inc()
 		// If this fails the next refresh finds the seat lost again.
-		_, _ = r.Store.run(ctx, "unserve", r.keys.partition(f.customer), r.scripts.unserve,
-			[]string{r.keys.customer(f.customer)}, []any{string(f.agent), f.version})
+		_, _ = r.Store.run(ctx, job{
+			op: "unserve", place: r.keys.partition(f.customer), script: r.scripts.unserve,
+			names: []string{r.keys.customer(f.customer)}, args: []any{string(f.agent), f.version},
+		})
 	}
 }

@@ -45,19 +45,20 @@ func (s *Store) Seat(ctx context.Context, r kefu.SeatRequest) (kefu.Seat, error)
 
 func (s *Store) seatAmong(ctx context.Context, r kefu.SeatRequest, some []kefu.SeatCandidate, last bool) (kefu.Seat, error) {
 	score := s.scores.next(r.At.Add(seatFor(r.Idle)))
-	names := []string{
+	j := job{op: "seat", place: s.agents(), script: s.scripts.seat}
+	j.names = []string{
 		s.keys.facts(), s.keys.queue("waiting", r.Customer.App, r.Entry),
 		s.keys.queue("tried", r.Customer.App, r.Entry), s.keys.seats(r.Holds),
 	}
-	args := []any{
+	j.args = []any{
 		member(r.Customer), millis(r.At), score, seatTTL(r.Idle), factsTTL.Milliseconds(), r.Idle.Milliseconds(),
 		heldUntil(r), flag(last),
 	}
 	for _, c := range some {
-		names = append(names, s.keys.seats(c.Agent))
-		args = append(args, string(c.Agent), c.Capacity)
+		j.names = append(j.names, s.keys.seats(c.Agent))
+		j.args = append(j.args, string(c.Agent), c.Capacity)
 	}
-	reply, err := s.run(ctx, "seat", s.agents(), s.scripts.seat, names, args)
+	reply, err := s.run(ctx, j)
 	if err != nil {
 		return kefu.Seat{}, err
 	}
@@ -99,8 +100,10 @@ func (s *Store) Release(ctx context.Context, c kefu.CustomerID, seat kefu.Seat) 
 	if score == "" {
 		return fmt.Errorf("release a seat of %s: it has no token", seat.Agent)
 	}
-	_, err := s.run(ctx, "release", s.agents(), s.scripts.release,
-		[]string{s.keys.seats(seat.Agent)}, []any{member(c), score, before})
+	_, err := s.run(ctx, job{
+		op: "release", place: s.agents(), script: s.scripts.release,
+		names: []string{s.keys.seats(seat.Agent)}, args: []any{member(c), score, before},
+	})
 	return err
 }
 

@@ -359,3 +359,23 @@ func testCrashBetweenSeatAndSettle(t *testing.T, b backend) {
 		t.Errorf("seat %+v, want the one that the crash left", got)
 	}
 }
+
+// A short conversation does not make an agent's long ones end early.
+func testSeatsOutliveShortOnes(t *testing.T, b backend) {
+	s := b.open(t)
+	take := func(user string, idle time.Duration) {
+		t.Helper()
+		_, err := s.Seat(t.Context(), kefu.SeatRequest{
+			Customer: kefu.CustomerID{App: "shop", User: user}, Entry: "cs1", At: start, Idle: idle,
+			Candidates: []kefu.SeatCandidate{{Agent: "wang"}},
+		})
+		if err != nil {
+			t.Fatalf("seat: %v", err)
+		}
+	}
+	take("long", 10*time.Hour)
+	take("short", time.Minute)
+	if ttl, err := s.Client().PTTL(t.Context(), s.SeatsKey("wang")).Result(); err != nil || ttl < 10*time.Hour {
+		t.Errorf("the seats are kept for %s, %v; want 10 hours", ttl, err)
+	}
+}

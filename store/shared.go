@@ -21,8 +21,10 @@ func (s *Store) PutList(ctx context.Context, app kefu.AppID, l kefu.OnlineList) 
 	if err != nil {
 		return fmt.Errorf("encode list: %w", err)
 	}
-	_, err = s.run(ctx, "put_list", s.agents(), s.scripts.newer, []string{s.keys.list(app)},
-		[]any{stamped(l.At, string(agents)), listTTL.Milliseconds()})
+	_, err = s.run(ctx, job{
+		op: "put_list", place: s.agents(), script: s.scripts.newer,
+		names: []string{s.keys.list(app)}, args: []any{stamped(l.At, string(agents)), listTTL.Milliseconds()},
+	})
 	return err
 }
 
@@ -65,7 +67,10 @@ func (s *Store) Lists(ctx context.Context, apps []kefu.AppID) (map[kefu.AppID]ke
 // Lead takes or renews for d the lead of a task that one replica at a time
 // does, and reports whether holder has it now.
 func (s *Store) Lead(ctx context.Context, task, holder string, d time.Duration) (bool, error) {
-	reply, err := s.run(ctx, "lead", s.agents(), s.scripts.lead, []string{s.keys.lead(task)}, []any{holder, max(1, d.Milliseconds())})
+	reply, err := s.run(ctx, job{
+		op: "lead", place: s.agents(), script: s.scripts.lead,
+		names: []string{s.keys.lead(task)}, args: []any{holder, max(1, d.Milliseconds())},
+	})
 	return reply == int64(1), err
 }
 
@@ -102,7 +107,10 @@ func (s *Store) PutToken(ctx context.Context, app kefu.AppID, t kefu.Token) erro
 // DropToken forgets an app's token if it is still the one given: another
 // replica may have put a better one there.
 func (s *Store) DropToken(ctx context.Context, app kefu.AppID, value string) error {
-	_, err := s.run(ctx, "drop_token", s.agents(), s.scripts.drop, []string{s.keys.token(app)}, []any{value})
+	_, err := s.run(ctx, job{
+		op: "drop_token", place: s.agents(), script: s.scripts.drop,
+		names: []string{s.keys.token(app)}, args: []any{value},
+	})
 	return err
 }
 

@@ -145,8 +145,8 @@ func (o Options) check() error {
 	return errors.Join(errs...)
 }
 
-// Run does the Store's background work until ctx ends: it looks every half
-// second whether Redis is there, and refreshes seats. Without it a Store works,
+// Run does the Store's background work until ctx ends: it looks again and
+// again whether Redis is there, and refreshes seats. Without it a Store works,
 // but conversations lose their seats.
 func (s *Store) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)

@@ -51,12 +51,16 @@ func TestTroubleWithTheAPIDelaysNoticesAndNothingElse(t *testing.T) {
     original_id: gh_%d
     token: token
     presence: {refresh: 1s, stale_after: 1m}
+    allowance: {after_message: 50, after_enter: 50} # a try that may have got through uses one up
     notices: {greeting: "greeting", waiting: ""}
     default_entry: cs1
     entries: [{tag: cs1, steps: [{agent: %[1]s}]}]
 `, tr.name, i, i, i)
 		}
-		r := start(t, rigOptions{config: rigHead + "agents:\n" + agents.String() + "apps:" + apps.String(), redis: redis})
+		r := start(t, rigOptions{
+			config: rigHead + "agents:\n" + agents.String() + "apps:" + apps.String(), redis: redis,
+			env: map[string]string{"API_TIMEOUT": "500ms"},
+		})
 		var heal []func()
 		people := map[string]*simulator.Customer{}
 		for _, tr := range troubles() {
@@ -69,9 +73,6 @@ func TestTroubleWithTheAPIDelaysNoticesAndNothingElse(t *testing.T) {
 			for _, push := range []*simulator.Push{c.Enter("cs1"), c.Text("hello")} {
 				result := r.send(push)
 				r.answeredInTime(result)
-				if took := result.Attempts[0].Took; took > slackTime {
-					t.Errorf("%s: answered after %s", tr.name, took)
-				}
 			}
 		}
 		for _, tr := range troubles() {
@@ -88,6 +89,9 @@ func TestTroubleWithTheAPIDelaysNoticesAndNothingElse(t *testing.T) {
 			if len(got) > 1 && !tr.twice {
 				t.Errorf("%s: the customer was greeted %d times", tr.name, len(got))
 			}
+		}
+		if n := r.metric("kefud_degraded_total"); n != 0 {
+			t.Errorf("%v answers were degraded", n)
 		}
 		r.well()
 	})
@@ -106,13 +110,16 @@ func TestGreetingWhoseMinuteIsOverIsDroppedAndCounted(t *testing.T) {
 		if got := notices(c); len(got) != 0 {
 			t.Errorf("the customer was told %q", got)
 		}
-		r.tap(c, "cs1") // is greeted again, once the server trusts the API again
-		eventually(t, "a greeting in its time", func() bool {
-			if len(notices(c)) == 0 {
-				r.tap(c, "cs1")
-			}
-			return len(notices(c)) > 0
-		})
+		for tries := 0; len(notices(c)) == 0 && tries < 10; tries++ { // until the server trusts the API again
+			expired := r.metric("kefud_outbox_deliveries_total", `reason="expired"`)
+			r.tap(c, "cs1")
+			eventually(t, "the next greeting is sent or expires", func() bool {
+				return len(notices(c)) > 0 || r.metric("kefud_outbox_deliveries_total", `reason="expired"`) > expired
+			})
+		}
+		if got := notices(c); len(got) != 1 {
+			t.Errorf("later the customer was told %q", got)
+		}
 		r.well()
 	})
 }

@@ -70,8 +70,7 @@ func TestWhateverHappensToRedisEveryCustomerIsAnsweredInTime(t *testing.T) {
 			redis := redistest.Start(t, "--maxmemory-policy", "noeviction")
 			allowKefud(redis)
 			// Seats taken by pushes that came to nothing are lost for a while.
-			unlimited := strings.ReplaceAll(smallConfig, ", desk:", ", capacity: 0, desk:")
-			o := rigOptions{config: unlimited, redis: redis, env: kefudUser}
+			o := rigOptions{config: unlimited(smallConfig), redis: redis, env: kefudUser}
 			var way *lag
 			if m.lag {
 				way = newLag(t, redis.Addr)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -11,6 +12,7 @@ import (
 type lag struct {
 	addr  string
 	delay atomic.Int64
+	seen  atomic.Int64 // packets to the server that name a customer of the tests
 }
 
 // newLag stands before the server at an address until the test ends.
@@ -44,6 +46,9 @@ func (g *lag) pass(to, from net.Conn, late bool) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
+		if !late && bytes.Contains(buf[:n], []byte("oE2E")) {
+			g.seen.Add(1)
+		}
 		if d := time.Duration(g.delay.Load()); late && d > 0 {
 			<-time.After(d)
 		}

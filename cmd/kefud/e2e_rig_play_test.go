@@ -229,7 +229,7 @@ func do(t *testing.T, req *http.Request) (int, string) {
 	t.Helper()
 	resp, err := http.DefaultClient.Do(req)
 	must(t, err)
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // only read from
 	body, err := io.ReadAll(resp.Body)
 	must(t, err)
 	return resp.StatusCode, string(body)

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"kefud/config"
-	"kefud/internal/redistest"
 	"kefud/internal/simulator"
 )
 
@@ -92,8 +91,8 @@ func (p *process) exit(within time.Duration) int {
 // pushes they take turns to get.
 type fleet struct {
 	*rig
-	redis     *redistest.Server
-	api, path string
+	env       []string
+	path      string
 	processes []*process
 	urls      []string
 }
@@ -110,8 +109,12 @@ func launchFleet(t *testing.T, size int, o rigOptions) *fleet {
 	t.Cleanup(r.box.Close)
 	api, err := r.box.Start(t.Context(), "")
 	must(t, err)
-	f := &fleet{rig: r, redis: o.redis, api: api, path: file(t, "config.yaml", o.config)}
-	r.config, err = config.Parse(f.path, []byte(o.config), o.lookup(api))
+	f := &fleet{rig: r, path: file(t, "config.yaml", o.config)}
+	env := o.variables(api)
+	for name, value := range env {
+		f.env = append(f.env, name+"="+value)
+	}
+	r.config, err = config.Parse(f.path, []byte(o.config), lookup(env))
 	must(t, err)
 	for range size {
 		f.add()
@@ -128,11 +131,7 @@ func launchFleet(t *testing.T, size int, o rigOptions) *fleet {
 // add starts one more process.
 func (f *fleet) add() *process {
 	f.t.Helper()
-	env := []string{"API=" + f.api}
-	if f.redis != nil {
-		env = append(env, "ADDR="+f.redis.Addr)
-	}
-	p := launch(f.t, env, "serve", "--config", f.path)
+	p := launch(f.t, f.env, "serve", "--config", f.path)
 	f.processes = append(f.processes, p)
 	f.urls = append(f.urls, p.serving())
 	return p

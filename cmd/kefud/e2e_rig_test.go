@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -32,7 +33,7 @@ const rigHead = `
 listen: 127.0.0.1:0
 log: {level: debug}
 redis: {addrs: "${ADDR:-}", username: "${REDIS_USER:-}", password: "${REDIS_PASSWORD:-}", key_prefix: e2e}
-wechat: {api_base: "${API:-http://127.0.0.1:1}", timeout: 500ms}
+wechat: {api_base: "${API:-http://127.0.0.1:1}", timeout: "${API_TIMEOUT:-2s}"}
 reply_budget: ${BUDGET:-1500ms}
 admin: {token: ` + adminToken + `}
 `
@@ -65,6 +66,11 @@ apps:
       - {tag: cs2, name: aftersale, steps: [{agent: li}, {agent: zhao}]}
       - {tag: vip, name: vip, steps: [{agent: zhao}]}
 `
+
+// unlimited gives everybody room for all customers.
+func unlimited(config string) string {
+	return strings.ReplaceAll(config, ", desk:", ", capacity: 0, desk:")
+}
 
 // A rigOptions says what a rig is made of. Config is required.
 type rigOptions struct {
@@ -125,7 +131,7 @@ func newRig(t *testing.T, o rigOptions) *rig {
 	t.Cleanup(r.box.Close)
 	api, err := r.box.Start(t.Context(), "")
 	must(t, err)
-	r.config, err = config.Parse("e2e.yaml", []byte(o.config), o.lookup(api))
+	r.config, err = config.Parse("e2e.yaml", []byte(o.config), lookup(o.variables(api)))
 	must(t, err)
 	r.server, err = newServer(t.Context(), r.config, zerolog.New(r.log).With().Timestamp().Logger())
 	must(t, err)
@@ -149,7 +155,8 @@ func newRig(t *testing.T, o rigOptions) *rig {
 	return r
 }
 
-func (o rigOptions) lookup(api string) func(string) (string, bool) {
+// variables is the environment that the config's text is read in.
+func (o rigOptions) variables(api string) map[string]string {
 	env := map[string]string{"API": api}
 	if o.redis != nil {
 		env["ADDR"] = o.redis.Addr
@@ -157,9 +164,11 @@ func (o rigOptions) lookup(api string) func(string) (string, bool) {
 	if o.addr != "" {
 		env["ADDR"] = o.addr
 	}
-	for name, value := range o.env {
-		env[name] = value
-	}
+	maps.Copy(env, o.env)
+	return env
+}
+
+func lookup(env map[string]string) func(string) (string, bool) {
 	return func(name string) (string, bool) { v, ok := env[name]; return v, ok }
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"kefud/internal/redistest"
 	"kefud/internal/simulator"
+	"kefud/kefu"
 )
 
 const testAESKey = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
@@ -114,6 +115,35 @@ func TestKeysAreRotatedWithoutLosingAPush(t *testing.T) {
 		r.tap(after, "vip")
 		r.reaches(after, "zhao")
 		r.reaches(before, "li")
+		r.well()
+	})
+}
+
+// What nobody has to answer is answered all the same, and a customer's message
+// of any sort that WeChat documents comes to his agent.
+func TestOddPushesDoNoHarm(t *testing.T) {
+	t.Parallel()
+	onStores(t, func(t *testing.T, redis *redistest.Server) {
+		r := start(t, rigOptions{config: strings.Replace(smallConfig, "kind: mini_program", "kind: official_account", 1), redis: redis})
+		c := r.somebody("shop")
+		for _, odd := range []simulator.Fields{
+			{{Name: "MsgType", Value: "event"}, {Name: "Event", Value: "subscribe"}},
+			{{Name: "MsgType", Value: "event"}, {Name: "Event", Value: "kf_create_session"}, {Name: "KfAccount", Value: "kf2001@gh_shop"}},
+			{{Name: "MsgType", Value: "event"}},
+			{{Name: "MsgType", Value: "hologram"}, {Name: "Depth", Value: int64(3)}},
+		} {
+			if got := answer(t, r.send(c.Raw(odd))); got.Kind != simulator.AnswerSuccess {
+				t.Errorf("%v was answered with %s", odd, got)
+			}
+			r.decided(c, "", kefu.ReasonIgnored)
+		}
+		for _, kind := range []string{"voice", "video", "shortvideo", "location", "link", "file"} {
+			result := r.send(c.Raw(simulator.Fields{{Name: "MsgType", Value: kind}, {Name: "MediaId", Value: "m"}}))
+			if got := answer(t, result); got.KfAccount != "kf2001@gh_shop" {
+				t.Errorf("a %s was answered with %s", kind, got)
+			}
+			r.leave(c)
+		}
 		r.well()
 	})
 }

@@ -83,7 +83,7 @@ func TestCommandLineTellsWrongUsageFromFailure(t *testing.T) {
 		{name: "a file with an error", args: []string{"serve", "--config", bad}, code: exitUsage, stderr: "bad.yaml:"},
 		{name: "explain without a customer", args: []string{"explain", "--app", "shop"}, code: exitUsage, stderr: "openid"},
 		{name: "explain with a bad file", args: []string{"explain", "--config", bad, "--app", "shop", "--openid", "o1"}, code: exitUsage, stderr: "bad.yaml:"},
-		{name: "explain for an unknown app", args: []string{"explain", "--config", good, "--app", "nosuch", "--openid", "o1"}, code: exitFailed, stderr: `no app "nosuch"`},
+		{name: "explain for an unknown app", args: []string{"explain", "--config", good, "--app", "nosuch", "--openid", "o1"}, code: exitUsage, stderr: `no app "nosuch"`},
 		{name: "explain without a token", args: []string{"explain", "--config", closed, "--app", "shop", "--openid", "o1"}, code: exitFailed, stderr: "admin.token"},
 		{name: "explain without a server", args: []string{"explain", "--config", good, "--app", "shop", "--openid", "o1", "--server", "http://127.0.0.1:1"}, code: exitFailed, stderr: "ask http://127.0.0.1:1"},
 		{name: "simulate without a target", args: []string{"simulate"}, code: exitUsage, stderr: "target"},
@@ -123,8 +123,8 @@ func TestServeWithABrokenFileSaysWhereAndWhat(t *testing.T) {
 		{"mini_programme", "apps[0].kind", "mini_program"},
 		{"wong", "steps[0].agent", "wang"},
 	} {
-		number := 1 + strings.Count(text[:strings.Index(text, line.mark)], "\n")
-		want := path + ":" + itoa(number)
+		before, _, _ := strings.Cut(text, line.mark)
+		want := path + ":" + itoa(1+strings.Count(before, "\n"))
 		found := false
 		for out := range strings.Lines(got.stderr) {
 			found = found || strings.Contains(out, want) && strings.Contains(out, line.key) &&
@@ -145,7 +145,7 @@ func TestDemoEndsWithNobodyLeftAlone(t *testing.T) {
 	if !strings.HasSuffix(got.stdout, "\n0 customers without a human\n") {
 		t.Errorf("the demo ends with:\n%s", got.stdout)
 	}
-	if got.stderr != "" {
-		t.Errorf("the demo warns:\n%s", got.stderr)
+	if strings.Contains(got.stdout, "WeChat would complain") {
+		t.Errorf("a rule of WeChat's was broken:\n%s", got.stdout)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -49,6 +50,11 @@ func (p *program) serve(ctx context.Context, path string) error {
 	s, err := newServer(ctx, c, log)
 	if err != nil {
 		return err
+	}
+	if err := s.store.Check(ctx); err != nil {
+		return errors.Join(&config.Error{File: path, Problems: []config.Problem{{
+			Key: "redis.partitions", Wrong: "does not fit what Redis holds: " + err.Error(), Right: "it is fixed with the first start",
+		}}}, s.store.Close())
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	if err != nil {

@@ -19,7 +19,7 @@ local over, holds, group, was = gap > idle, c.sv, c.g, c.e
 local entry, sticky, tagged = c.e, tonumber(c.es), c.et
 if asked then
   entry, sticky, tagged = ARGV[4], tonumber(ARGV[7]), '1'
-elseif over and (tagged ~= '1' or gap > sticky) then
+elseif (over or enter) and (tagged ~= '1' or sticky == 0 or gap > sticky) then
   entry, sticky, tagged = ARGV[8], tonumber(ARGV[9]), '0'
 end
 move(c, now, gap, entry, sticky)
