@@ -144,7 +144,7 @@ func (d *decoder) list(path string, n node, v reflect.Value) {
 	for i, n := range s.Values {
 		child := item(path, i)
 		d.at[child] = start(n)
-		if it, ok := items.Index(i).Addr().Interface().(defaulter); ok {
+		if it, ok := reflect.TypeAssert[defaulter](items.Index(i).Addr()); ok {
 			it.setDefaults()
 		}
 		d.value(child, n, items.Index(i))

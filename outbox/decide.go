@@ -175,7 +175,10 @@ func (o *Outbox) judge(d kefu.Delivery, err error) kefu.Verdict {
 	case expired(d, due):
 		v.Outcome, v.Reason = kefu.OutcomeDropped, reasonExpired
 	default:
-		v.Outcome, v.Due = kefu.OutcomeRetry, due
+		// The next try reserves for itself: a delivery takes one message of the
+		// allowance, however often it is tried. If WeChat counted this try after
+		// all, it says so in time, by refusing.
+		v.Outcome, v.Due, v.Ledger = kefu.OutcomeRetry, due, kefu.LedgerRefund
 	}
 	return v
 }

@@ -162,7 +162,7 @@ func TestSendEndsWellInsideTheLease(t *testing.T) {
 			t.Errorf("Run ended after %v, want 4s of a lease of 6s", d)
 		}
 		got := q.finished[0].Verdict
-		if got.Outcome != kefu.OutcomeRetry || got.Ledger != kefu.LedgerSpent {
+		if got.Outcome != kefu.OutcomeRetry || got.Ledger != kefu.LedgerRefund {
 			t.Errorf("verdict %+v, want a retry that may have been sent", got)
 		}
 	})

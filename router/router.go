@@ -22,9 +22,17 @@ import (
 type Store interface {
 	Receive(ctx context.Context, r kefu.Receipt) (kefu.Received, error)
 	Lookup(ctx context.Context, c kefu.CustomerID, key kefu.MessageKey) (kefu.Received, error)
-	Seat(ctx context.Context, r kefu.SeatRequest) (kefu.Seat, error)
 	Settle(ctx context.Context, s kefu.Settlement) (kefu.Settled, error)
+}
+
+// Seats are the places that agents have for customers.
+type Seats interface {
+	Seat(ctx context.Context, r kefu.SeatRequest) (kefu.Seat, error)
+	// Release gives a seat back at once.
 	Release(ctx context.Context, c kefu.CustomerID, seat kefu.Seat) error
+	// GiveUp gives back, when it can, whatever a request took or may have taken,
+	// unless the customer is served there by then. It does not wait.
+	GiveUp(r kefu.SeatRequest)
 }
 
 // A Board knows who is there and how busy. It answers from memory.
@@ -37,6 +45,7 @@ type Board interface {
 // Options are a router's parts. All but Relay and Now are needed.
 type Options struct {
 	Store Store
+	Seats Seats
 	Board Board
 	Table func() *kefu.Table
 	Relay Forwarder        // nil = every agent is reached through WeChat's desk
@@ -49,6 +58,7 @@ type Options struct {
 // A Router routes pushes. It is safe for concurrent use.
 type Router struct {
 	store  Store
+	seats  Seats
 	board  Board
 	table  func() *kefu.Table
 	relay  Forwarder
@@ -64,7 +74,7 @@ func New(o Options) *Router {
 		o.Now = time.Now
 	}
 	return &Router{
-		store: o.Store, board: o.Board, table: o.Table, relay: o.Relay, now: o.Now, budget: o.Budget,
+		store: o.Store, seats: o.Seats, board: o.Board, table: o.Table, relay: o.Relay, now: o.Now, budget: o.Budget,
 		reach: reaches{relay: o.Relay}, memory: memory{seed: maphash.MakeSeed()},
 	}
 }

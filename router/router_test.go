@@ -29,6 +29,7 @@ type stage struct {
 	settled  []kefu.Settlement
 	released []kefu.Seat
 	err      map[string]error
+	givenUp  []kefu.SeatRequest
 	noted    []kefu.Load
 	roster   *kefu.Roster
 }
@@ -91,6 +92,8 @@ func (s *stage) Release(_ context.Context, _ kefu.CustomerID, seat kefu.Seat) er
 	return s.call("release")
 }
 
+func (s *stage) GiveUp(r kefu.SeatRequest) { s.givenUp = append(s.givenUp, r) }
+
 func (s *stage) Roster(time.Time) *kefu.Roster  { return s.roster }
 func (s *stage) Load(id kefu.AgentID) kefu.Load { return kefu.Load{Agent: id} }
 func (s *stage) Note(loads []kefu.Load)         { s.noted = append(s.noted, loads...) }
@@ -133,7 +136,7 @@ func open(t *testing.T, present ...kefu.AgentID) (*stage, *Router) {
 		roster: kefu.NewRoster(1, map[kefu.AppID]map[kefu.AgentID]kefu.Standing{"shop": standings}),
 	}
 	return s, New(Options{
-		Store: s, Board: s, Table: func() *kefu.Table { return table },
+		Store: s, Seats: s, Board: s, Table: func() *kefu.Table { return table },
 		Budget: time.Second, Now: func() time.Time { return noon },
 	})
 }
@@ -312,6 +315,14 @@ func TestNoWaitingNoticeOutOfIgnorance(t *testing.T) {
 	}
 }
 
+func candidates(requests []kefu.SeatRequest) [][]kefu.SeatCandidate {
+	var out [][]kefu.SeatCandidate
+	for _, r := range requests {
+		out = append(out, r.Candidates)
+	}
+	return out
+}
+
 func TestFailOpen(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("connection refused")
@@ -331,9 +342,13 @@ func TestFailOpen(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s, r := open(t, "wang")
+			s, r := open(t, "wang", "li")
 			tt.prepare(s)
 			d := r.Route(t.Context(), text("1"))
+			wantGivenUp := map[string]int{"seat": 2, "settle": 1}[tt.name] // who may have been taken
+			if got := len(slices.Concat(candidates(s.givenUp)...)); got != wantGivenUp {
+				t.Errorf("seats of %d agents given up, want %d", got, wantGivenUp)
+			}
 			if d.Answer.Way != kefu.WayPlain || !d.Degraded || d.Cause != tt.cause || d.Err == nil {
 				t.Errorf("message: %+v, want a plain transfer degraded by %s", d, tt.cause)
 			}

@@ -90,6 +90,9 @@ func (w *work) assign(ctx context.Context, c kefu.Conversation, refused ...kefu.
 		settlement.Replace = len(refused) > 0
 		settled, err := w.store.Settle(ctx, settlement)
 		if err != nil {
+			w.seats.GiveUp(kefu.SeatRequest{
+				Customer: w.m.Customer, At: w.at, Idle: w.app.Idle, Candidates: []kefu.SeatCandidate{{Agent: seat.Agent}},
+			})
 			return w.degrade(w.m, kefu.CauseStore, fmt.Errorf("settle: %w", err))
 		}
 		if settled.Applied {
@@ -127,11 +130,10 @@ func (w *work) situation(c kefu.Conversation) Situation {
 // gives up the seat he had, and has a place among those who wait.
 func (w *work) seat(ctx context.Context, s Situation, plan Plan) (kefu.Seat, *Try, error) {
 	for {
-		seat, err := w.store.Seat(ctx, kefu.SeatRequest{
-			Customer: w.m.Customer, Entry: s.Entry.Tag, At: w.at, Idle: w.app.Idle,
-			Holds: s.Conversation.Holds, Held: s.Conversation.Held, Candidates: plan.Seats(),
-		})
+		request := w.request(s, plan)
+		seat, err := w.seats.Seat(ctx, request)
 		if err != nil {
+			w.seats.GiveUp(request) // it may have been taken, and only the answer lost
 			return kefu.Seat{}, nil, fmt.Errorf("take a seat: %w", err)
 		}
 		w.board.Note(seat.Loads)
@@ -143,8 +145,16 @@ func (w *work) seat(ctx context.Context, s Situation, plan Plan) (kefu.Seat, *Tr
 			return seat, taken, nil
 		}
 		// The seat taken for nothing frees itself if it cannot be given back.
-		_ = w.store.Release(ctx, w.m.Customer, seat)
+		_ = w.seats.Release(ctx, w.m.Customer, seat)
 		plan.Reopen(taken.Agent)
+	}
+}
+
+// request asks for a seat at whoever of the plan has one.
+func (w *work) request(s Situation, plan Plan) kefu.SeatRequest {
+	return kefu.SeatRequest{
+		Customer: w.m.Customer, Entry: s.Entry.Tag, At: w.at, Idle: w.app.Idle,
+		Holds: s.Conversation.Holds, Held: s.Conversation.Held, Candidates: plan.Seats(),
 	}
 }
 
@@ -224,7 +234,7 @@ func (w *work) giveUp(ctx context.Context, seat kefu.Seat, settled kefu.Settled)
 		return
 	}
 	// A seat that cannot be given back now frees itself when it runs out.
-	_ = w.store.Release(ctx, w.m.Customer, seat)
+	_ = w.seats.Release(ctx, w.m.Customer, seat)
 }
 
 // follow answers after another push of the same customer has just assigned the

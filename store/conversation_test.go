@@ -78,6 +78,28 @@ func testEntry(t *testing.T, b backend) {
 			}
 		})
 	}
+	// Coming in anew without a tag, a customer is where he was only as long as his
+	// tag is remembered, however lively the conversation.
+	for _, c := range []struct {
+		name   string
+		sticky time.Duration
+		gap    time.Duration
+		want   kefu.EntryTag
+	}{
+		{"enters within sticky", time.Minute, time.Minute, "cs2"},
+		{"enters beyond sticky", time.Minute, time.Minute + time.Millisecond, "cs1"},
+		{"enters, nothing is remembered", 0, 0, "cs1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p := newPerson(t, s, c.name)
+			p.push(ask("cs2", c.sticky))
+			p.later(c.gap)
+			if got := p.push(func(r *kefu.Receipt) { r.Enter = true }); got.Entry != c.want {
+				t.Errorf("entry %q, want %q", got.Entry, c.want)
+			}
+		})
+	}
 	t.Run("default changes", func(t *testing.T) {
 		t.Parallel()
 		p := newPerson(t, s, "reloaded")
@@ -433,7 +455,7 @@ func testEveryKeyExpires(t *testing.T, b backend) {
 		if ttl <= 0 && !strings.HasSuffix(key, ":partitions") {
 			t.Errorf("%s never expires", key)
 		}
-		for _, part := range strings.Split(key, ":") {
+		for part := range strings.SplitSeq(key, ":") {
 			delete(missing, part)
 		}
 	}

@@ -67,3 +67,9 @@ const (
 
 // SeatFor is how long a seat lasts.
 func SeatFor(idle time.Duration) time.Duration { return seatFor(idle) }
+
+// Vacate does at once what GiveUp leaves for the background.
+func (s *Store) Vacate(ctx context.Context, r kefu.SeatRequest) error { return s.leaver.vacate(ctx, r) }
+
+// LeaveAtOnce lets GiveUp wait for nothing. Call it before Run.
+func (s *Store) LeaveAtOnce() { s.leaver.delay = 0 }

@@ -102,6 +102,9 @@ func TestPartitionsMismatch(t *testing.T) {
 	newPerson(t, open(8), "u1").served("wang", 1)
 	wrong := open(16)
 	refused(wrong)
+	if err := wrong.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "set partitions to 8") {
+		t.Errorf("check: %v, want the mismatch", err)
+	}
 	if h := wrong.Health(); h.OK || h.Err == nil || !strings.Contains(h.Err.Error(), "set partitions to 8") {
 		t.Errorf("health %+v, want it to say what to do", h)
 	}
@@ -111,6 +114,9 @@ func TestPartitionsMismatch(t *testing.T) {
 	late := open(16)
 	if late.Health().OK {
 		t.Error("healthy without Redis")
+	}
+	if err := late.Check(t.Context()); err != nil {
+		t.Errorf("check without Redis: %v, want nothing to say", err)
 	}
 	r.Restart()
 	newPerson(t, open(8), "u1").push()
@@ -412,6 +418,35 @@ func TestRun(t *testing.T) {
 	until(t, "the seat to be refreshed", func() bool { return p.seats("wang") == 1 })
 }
 
+// Run gives up seats that were taken for nothing, once Redis answers.
+func TestRunGivesUp(t *testing.T) {
+	t.Parallel()
+	r := redistest.Start(t)
+	s, err := store.Open(t.Context(), store.Options{Addrs: []string{r.Addr}})
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	s.LeaveAtOnce()
+	p := newPerson(t, s, "u1")
+	p.push()
+	p.seat(1, "", "wang")
+	r.Pause()
+	s.GiveUp(kefu.SeatRequest{Customer: p.id, At: p.now, Idle: idle, Candidates: []kefu.SeatCandidate{{Agent: "wang"}}})
+	ctx, stop := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- s.Run(ctx) }()
+	r.Resume()
+	until(t, "the seat to be free", func() bool {
+		loads, err := s.Loads(t.Context(), p.now, []kefu.AgentID{"wang"})
+		return err == nil && loads[0].Seats == 0
+	})
+	stop()
+	if err := <-ran; err != nil {
+		t.Errorf("run: %v", err)
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	r := redistest.Start(t)
@@ -427,7 +462,7 @@ func TestMetrics(t *testing.T) {
 	p.push()
 	scrape := func() string {
 		w := httptest.NewRecorder()
-		promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
 		return w.Body.String()
 	}
 	until(t, "the refresh to be counted", func() bool {

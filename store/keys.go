@@ -150,3 +150,6 @@ func instant(ms int64) time.Time {
 	}
 	return time.UnixMilli(ms).UTC()
 }
+
+// fieldServing is the field of a customer's hash that says who serves.
+const fieldServing = "sv"

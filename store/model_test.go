@@ -99,7 +99,7 @@ func (m *model) receive(r kefu.Receipt) kefu.Received {
 	switch {
 	case r.Ask.Entry != "":
 		c.entry, c.sticky, c.tagged, c.ask = r.Ask.Entry, r.AskSticky, true, r.Ask
-	case over && (!c.tagged || r.At.Sub(c.last) > c.sticky):
+	case (over || r.Enter) && (!c.tagged || c.sticky == 0 || r.At.Sub(c.last) > c.sticky):
 		c.entry, c.sticky, c.tagged, c.ask = r.Default, r.DefaultSticky, false, kefu.Ask{}
 	}
 	if c.ask.Agent == "" && c.ask.Group == "" {

@@ -14,7 +14,7 @@ var sources embed.FS
 // scripts are the programs that run inside Redis, one a file of folder lua.
 type scripts struct {
 	receive, settle, history, unserve *redis.Script
-	seat, release, refresh            *redis.Script
+	seat, release, refresh, vacate    *redis.Script
 	lease, finish                     *redis.Script
 	lead, newer, drop                 *redis.Script
 }
@@ -28,6 +28,7 @@ func newScripts() scripts {
 		seat:    script("outlive", "seat"),
 		release: script("release"),
 		refresh: script("outlive", "refresh"),
+		vacate:  script("vacate"),
 		lease:   script("lease"),
 		finish:  script("finish"),
 		lead:    script("lead"),

@@ -379,3 +379,36 @@ func testSeatsOutliveShortOnes(t *testing.T, b backend) {
 		t.Errorf("the seats are kept for %s, %v; want 10 hours", ttl, err)
 	}
 }
+
+// What a request took for nothing is given up; not the seat of who serves by
+// then, nor one that was taken since.
+func testGiveUp(t *testing.T, b backend) {
+	s := b.open(t)
+	lost, served, again := newPerson(t, s, "lost"), newPerson(t, s, "served"), newPerson(t, s, "again")
+	for _, p := range []*person{lost, served, again} {
+		p.push()
+		p.seat(0, "", "wang")
+	}
+	served.settle(served.push().Conversation, "wang")
+	vacate := func(p *person, at time.Time) {
+		err := s.Vacate(t.Context(), kefu.SeatRequest{
+			Customer: p.id, At: at, Idle: idle, Candidates: []kefu.SeatCandidate{{Agent: "li"}, {Agent: "wang"}, {}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	vacate(lost, lost.now)
+	vacate(served, served.now)
+	first := again.now
+	again.later(time.Millisecond)
+	again.seat(0, "", "wang")
+	vacate(again, first)
+	if got := again.seats("wang"); got != 2 {
+		t.Errorf("wang has %d customers, want the one served and the one who came again", got)
+	}
+	vacate(again, again.now)
+	if got := again.seats("wang"); got != 1 {
+		t.Errorf("wang has %d customers, want the one served", got)
+	}
+}

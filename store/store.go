@@ -70,6 +70,7 @@ type Store struct {
 	layout    atomic.Pointer[layout]
 	health    health
 	refresher refresher
+	leaver    leaver
 	wake      chan int
 	meter     *meter
 	secrets   *strings.Replacer
@@ -101,6 +102,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.rdb, s.closeRest = connect(o)
 	s.breakers = newBreakers(s.rdb, o.Partitions)
 	s.refresher = refresher{Store: s, asked: make(chan refresh, refreshRoom)}
+	s.leaver = leaver{Store: s, asked: make(chan leaving, giveUpRoom), delay: giveUpDelay}
 	s.health.start(o.Logger, time.Now())
 	s.look(ctx)
 	return s, nil
@@ -146,12 +148,14 @@ func (o Options) check() error {
 }
 
 // Run does the Store's background work until ctx ends: it looks again and
-// again whether Redis is there, and refreshes seats. Without it a Store works,
+// again whether Redis is there, refreshes seats, and gives up those that were
+// taken for nothing. Without it a Store works,
 // but conversations lose their seats.
 func (s *Store) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { s.watch(ctx); return nil })
 	g.Go(func() error { s.refresher.run(ctx); return nil })
+	g.Go(func() error { s.leaver.run(ctx); return nil })
 	return g.Wait()
 }
 

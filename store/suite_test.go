@@ -101,6 +101,7 @@ var suite = []struct {
 	{"SeatsOutliveShortOnes", testSeatsOutliveShortOnes},
 	{"Release", testRelease},
 	{"ReleaseRestores", testReleaseRestores},
+	{"GiveUp", testGiveUp},
 	{"Loads", testLoads},
 	{"RefreshKeeps", testRefreshKeeps},
 	{"RefreshRetakes", testRefreshRetakes},

@@ -14,7 +14,7 @@ const (
 	logPause      = 10 * time.Second
 )
 
-// A breaker stops the calls for an app when the last ones got no answer, so
+// A breaker stops an app's calls of one operation when the last ones got no answer, so
 // that their callers need not wait for nothing, and lets one through every few
 // seconds to see whether answers come again. An errcode is an answer.
 type breaker struct {

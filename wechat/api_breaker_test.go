@@ -40,7 +40,7 @@ func TestBreaker(t *testing.T) {
 		t.Errorf("open: maybe sent %v, retry after %s", e.MaybeSent(), e.RetryAfter())
 	}
 	send("breaker_open", breakerLimit+1)
-	circuit := c.account("shop").breaker.circuit
+	circuit := c.account("shop").breakers[opSend].circuit
 	circuit.HalfOpen()                  // as when the pause is over
 	send("http_status", breakerLimit+2) // one is let through
 	send("breaker_open", breakerLimit+2)

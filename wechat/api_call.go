@@ -96,7 +96,8 @@ func (c *Client) exchange(ctx context.Context, a *account, r request, token stri
 
 // once does r once, unless the breaker is open, and keeps the books.
 func (c *Client) once(ctx context.Context, a *account, r request, token string, into any) *APIError {
-	if wait, open := a.breaker.admit(); open {
+	circuit := a.breakers[r.op]
+	if wait, open := circuit.admit(); open {
 		e := &APIError{
 			Op: r.op, App: a.cred.App, fault: faultBreaker, wait: wait,
 			Msg: "not tried, the last calls got no answer",
@@ -108,11 +109,11 @@ func (c *Client) once(ctx context.Context, a *account, r request, token string, 
 	e := c.roundTrip(ctx, a, r, token, into)
 	switch {
 	case e == nil || e.Code != 0:
-		a.breaker.answered()
+		circuit.answered()
 	case ctx.Err() != nil:
-		a.breaker.abandoned()
+		circuit.abandoned()
 	default:
-		a.breaker.unanswered()
+		circuit.unanswered()
 	}
 	c.meter.count(a.cred.App, r.op, e)
 	c.meter.time(r.op, c.now().Sub(began))

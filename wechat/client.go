@@ -66,9 +66,9 @@ type Client struct {
 // An account is what the client keeps of one app: its credential, its token,
 // and whether WeChat answers.
 type account struct {
-	cred    Credential
-	breaker breaker
-	tokens  *keeper
+	cred     Credential
+	breakers map[string]breaker // by operation: one that fails need not mean that others do
+	tokens   *keeper
 }
 
 // NewClient makes a client. It calls nobody yet. It returns an error for a
@@ -115,7 +115,10 @@ func (c *Client) SetApps(creds []Credential) {
 
 func (c *Client) newAccount(cred Credential) *account {
 	log := c.log.With().Str("app", string(cred.App)).Logger()
-	a := &account{cred: cred, breaker: newBreaker(log)}
+	a := &account{cred: cred, breakers: make(map[string]breaker)}
+	for _, op := range []string{opToken, opSend, opOnlineList} {
+		a.breakers[op] = newBreaker(log.With().Str("op", op).Logger())
+	}
 	a.tokens = &keeper{
 		cred: cred, cache: c.cache, now: c.now, log: log, looking: make(chan struct{}, 1),
 		fetch: func(ctx context.Context) (kefu.Token, *APIError) { return c.fetchToken(ctx, a) },

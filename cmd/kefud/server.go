@@ -96,7 +96,7 @@ func (s *server) assemble(c *config.Config, registry *prometheus.Registry) error
 	h, err := handler.New(handler.Options{
 		Codec:  func(app kefu.AppID) *wechat.Codec { return s.routing.Load().codecs[app] },
 		Link:   func(tag string) (string, bool) { return s.routing.Load().link(tag) },
-		Router: router.New(router.Options{Store: s.store, Board: s.board, Table: table, Budget: c.ReplyBudget}),
+		Router: router.New(router.Options{Store: s.store, Seats: s.store, Board: s.board, Table: table, Budget: c.ReplyBudget}),
 		Token:  func() string { return s.routing.Load().config.Admin.Token.Reveal() },
 		Ready:  s.ready, Historian: s.store, Budget: c.ReplyBudget, TrustedProxies: c.TrustedProxies,
 		Logger: s.log, Registerer: registry, Gatherer: registry,
