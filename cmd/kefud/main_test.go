@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"kefud/internal/redistest"
+	"kefud/store"
 )
 
 // asKefud in the environment makes the test binary the program itself, so that
@@ -133,6 +136,20 @@ func TestServeWithABrokenFileSaysWhereAndWhat(t *testing.T) {
 		if !found {
 			t.Errorf("no line with %s, %s, %s and %s in:\n%s", want, line.key, line.mark, line.right, got.stderr)
 		}
+	}
+}
+
+func TestServeRefusesAnotherNumberOfPartitions(t *testing.T) {
+	t.Parallel()
+	redis := redistest.Start(t)
+	first, err := store.Open(t.Context(), store.Options{Addrs: []string{redis.Addr}, Prefix: "e2e", Partitions: 4})
+	must(t, err)
+	must(t, first.Check(t.Context()))
+	must(t, first.Close())
+	path := file(t, "config.yaml", strings.NewReplacer("${ADDR:-}", redis.Addr).Replace(smallConfig))
+	got := kefud(t.Context(), "serve", "--config", path)
+	if got.code != exitUsage || !strings.Contains(got.stderr, "redis.partitions") || !strings.Contains(got.stderr, "set partitions to 4") {
+		t.Errorf("exit code %d, want %d and what to do:\n%s", got.code, exitUsage, got.stderr)
 	}
 }
 
