@@ -26,7 +26,7 @@ type Historian interface {
 	History(ctx context.Context, c kefu.CustomerID) (kefu.History, error)
 }
 
-// Options are the handler's parts. All are needed, but for Now.
+// Options are the handler's parts. Now may be left out, the others not.
 type Options struct {
 	Codec     func(kefu.AppID) *wechat.Codec             // nil = no such app
 	Link      func(tag string) (link string, found bool) // what a mini-program is told to open for an entry

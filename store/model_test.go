@@ -337,21 +337,28 @@ func (w *walk) receive(t *rapid.T) {
 	w.work = append(w.work, modelWork{r, got.Conversation})
 }
 
-func (w *walk) pick(t *rapid.T) modelWork {
+func (w *walk) pick(t *rapid.T) (modelWork, bool) {
 	if len(w.work) == 0 {
-		t.Skip("nothing in work")
+		return modelWork{}, false
 	}
 	// Mostly one of the last, as it is in life.
-	return w.work[len(w.work)-1-rapid.IntRange(0, min(3, len(w.work)-1)).Draw(t, "push")]
+	return w.work[len(w.work)-1-rapid.IntRange(0, min(3, len(w.work)-1)).Draw(t, "push")], true
 }
 
 func (w *walk) again(t *rapid.T) {
-	r := w.pick(t).receipt
+	x, ok := w.pick(t)
+	if !ok {
+		return
+	}
+	r := x.receipt
 	same(w, "received again", w.p.receive(r), w.m.receive(r))
 }
 
 func (w *walk) seat(t *rapid.T) {
-	x := w.pick(t)
+	x, ok := w.pick(t)
+	if !ok {
+		return
+	}
 	w.tick()
 	r := kefu.SeatRequest{Customer: x.receipt.Customer, Entry: x.c.Entry, At: w.p.now, Idle: modelIdle, Holds: x.c.Holds, Held: x.c.Held}
 	for _, a := range rapid.Permutation(modelAgents).Draw(t, "agents")[:rapid.IntRange(0, len(modelAgents)).Draw(t, "candidates")] {
@@ -369,7 +376,10 @@ func (w *walk) seat(t *rapid.T) {
 func modelCapacity(a kefu.AgentID) int { return map[kefu.AgentID]int{"wang": 1, "li": 2}[a] }
 
 func (w *walk) settle(t *rapid.T) {
-	x := w.pick(t)
+	x, ok := w.pick(t)
+	if !ok {
+		return
+	}
 	w.tick()
 	st := kefu.Settlement{
 		Customer: x.receipt.Customer, Key: x.receipt.Key, At: w.p.now, Version: x.c.Version, Idle: modelIdle,
@@ -392,7 +402,7 @@ func (w *walk) settle(t *rapid.T) {
 
 func (w *walk) release(t *rapid.T) {
 	if len(w.seats) == 0 {
-		t.Skip("no seat was taken")
+		return // no seat was taken
 	}
 	x := rapid.SampledFrom(w.seats).Draw(t, "taking")
 	if err := w.p.s.Release(w.p.Context(), kefu.CustomerID{App: "shop", User: x.user}, x.seat); err != nil {

@@ -154,7 +154,7 @@ func TestWrongAnswersAreRefused(t *testing.T) {
 		{"half a KfAccount", xml("<xml>" + moved + "<TransInfo><KfAccount>a</KfAccount></TransInfo></xml>"), "not a full account"},
 		{"unknown element", xml("<xml>" + moved + "<Extra>1</Extra></xml>"), "unknown element Extra"},
 		{"element twice", xml("<xml>" + moved + head + "</xml>"), "stands twice"},
-		{"another root", xml("<root>" + moved + "</root>"), "does not begin with <xml>"},
+		{"another root", xml("<other>" + moved + "</other>"), "does not begin with <xml>"},
 		{"declaration", xml(`<?xml version="1.0"?><xml>` + moved + "</xml>"), "does not begin with <xml>"},
 		{"attribute", xml("<xml>" + head + `<MsgType a="b">text</MsgType></xml>`), "attributes"},
 		{"comment", xml("<xml>" + moved + "<!-- x --></xml>"), "comments"},

@@ -1,5 +1,5 @@
 -- finish ends a lease: the first delivery of the lane goes or stays, and the
--- message reserved for it is spent, given back, or the last for now.
+-- message reserved for it is spent, given back, or the last there is.
 --
 -- KEYS  1 lanes, 2 lane, 3 customer, 4 buried
 -- ARGV  1 member of 1, 2 id of the delivery, 3 end of the lease ms, 4 now ms,
