@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"strings"
 	"sync"
@@ -10,16 +11,20 @@ import (
 	"kefud/internal/simulator"
 )
 
-const (
-	racers     = 64
-	raceRounds = 6
-)
+const racers = 64
+
+// raceRounds is how often a race is run. More than a few want the race detector
+// off.
+var raceRounds = flag.Int("race-rounds", 6, "rounds of each race between processes")
+
+// seatRounds is as many, within the agents that a desk can have.
+func seatRounds() int { return min(*raceRounds, 90) }
 
 // raceConfig has an entry with one seat in all for each round, and one with
 // four agents to choose from.
 func raceConfig() string {
 	var agents, entries strings.Builder
-	for n := range raceRounds {
+	for n := range seatRounds() {
 		fmt.Fprintf(&agents, "  - {id: single%d, capacity: 1, desk: {app: shop, account: single%d@gh_shop}}\n", n, n)
 		fmt.Fprintf(&entries, "      - {tag: one%d, steps: [{agent: single%d}]}\n", n, n)
 	}
@@ -82,7 +87,7 @@ func count(answers []simulator.Answer) map[string]int {
 func TestOneConversationHasOneAgentHoweverManyProcessesRace(t *testing.T) {
 	t.Parallel()
 	f := launchRacers(t)
-	for round := range raceRounds {
+	for round := range *raceRounds {
 		c := f.somebody("shop")
 		var pushes []*simulator.Push
 		for n := range racers {
@@ -100,7 +105,7 @@ func TestOneConversationHasOneAgentHoweverManyProcessesRace(t *testing.T) {
 func TestOneFreeSeatIsTakenOnceHoweverManyProcessesRace(t *testing.T) {
 	t.Parallel()
 	f := launchRacers(t)
-	for round := range raceRounds {
+	for round := range seatRounds() {
 		var people []*simulator.Customer
 		var taps []*simulator.Push
 		for range racers {
