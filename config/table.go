@@ -14,7 +14,8 @@ func (a *App) routing(groups map[string][]kefu.AgentID) (kefu.App, error) {
 	if err != nil {
 		return kefu.App{}, err
 	}
-	if a.AppSecret == "" {
+	mute := a.AppSecret == ""
+	if mute {
 		notices = kefu.Notices{} // nothing can be sent, so nothing is owed
 	}
 	official := a.Kind == KindOfficialAccount
@@ -23,6 +24,7 @@ func (a *App) routing(groups map[string][]kefu.AgentID) (kefu.App, error) {
 		Official:    official,
 		Switchboard: a.Role == RoleSwitchboard,
 		NamesAgents: a.TransferToAgent == TransferAlways || a.TransferToAgent == TransferAuto && official,
+		Mute:        mute,
 		Sticky:      a.Sticky,
 		Idle:        a.ConversationIdle,
 		Allowance:   kefu.Allowance(a.Allowance),

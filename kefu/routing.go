@@ -109,6 +109,7 @@ type App struct {
 	Official    bool // an official account (公众号), not a mini-program
 	Switchboard bool // agents chat here, customers do not
 	NamesAgents bool // a transfer may name the agent
+	Mute        bool // has no credential: its API cannot be called, nothing is sent and no online list is had
 	Sticky      time.Duration
 	Idle        time.Duration // a conversation without a push for this long is over
 	Allowance   Allowance

@@ -208,6 +208,18 @@ func TestReloadChangesWhichDesksArePolled(t *testing.T) {
 	})
 }
 
+// Without a credential there is nobody to ask.
+func TestMuteAppsAreNotAsked(t *testing.T) {
+	t.Parallel()
+	table, err := kefu.NewTable([]kefu.App{{ID: "shop"}, {ID: "mall", Mute: true}}, []kefu.Agent{deskAgent("wang", "shop"), deskAgent("li", "mall")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]kefu.AppID{"shop"}, deskApps(table)); diff != "" {
+		t.Errorf("asked for (-want +got):\n%s", diff)
+	}
+}
+
 func TestStoreIsReadEachSecondOrRefresh(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ refresh, every time.Duration }{

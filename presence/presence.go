@@ -162,12 +162,14 @@ func (b *Board) of(app kefu.AppID) Settings {
 	return s
 }
 
-// deskApps gives the apps at whose desks agents sit, in order.
+// deskApps gives the apps at whose desks agents sit and whose online list can be
+// asked for, in order.
 func deskApps(t *kefu.Table) []kefu.AppID {
 	apps := map[kefu.AppID]struct{}{}
 	for i := range t.Agents {
-		if app := t.Agents[i].Desk.App; app != "" {
-			apps[app] = struct{}{}
+		id := t.Agents[i].Desk.App
+		if app := t.App(id); id != "" && (app == nil || !app.Mute) {
+			apps[id] = struct{}{}
 		}
 	}
 	return slices.Sorted(maps.Keys(apps))

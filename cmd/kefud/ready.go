@@ -60,9 +60,6 @@ func broken(since time.Time, err error) handler.Component {
 func (s *server) presenceState() handler.Component {
 	worst := handler.Component{State: stateOff}
 	for app, st := range s.board.State() {
-		if st.At.IsZero() && !s.client.TokenState(app).HasSecret {
-			continue // without app_secret there is no list to have
-		}
 		c := handler.Component{State: stateOK, Since: st.At}
 		if !st.Fresh {
 			c = broken(st.At, st.Err)

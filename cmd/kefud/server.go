@@ -132,6 +132,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	goWork("presence", s.board.Run)
 	goWork("outbox", s.outbox.Run)
 	goWork("http", func(context.Context) error { return s.http.Serve(l) })
+	s.warnOfMute()
 	s.log.Info().Str("listen", l.Addr().String()).Str("version", version).Bool("embedded_store", s.store.Health().Embedded).Msg("serving")
 
 	select {
@@ -139,6 +140,16 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	case <-failed:
 	}
 	return s.stop(work, &g, stopWork)
+}
+
+// warnOfMute names the apps whose API cannot be called, at the start and with
+// every reload.
+func (s *server) warnOfMute() {
+	for i := range s.routing.Load().table.Apps {
+		if app := &s.routing.Load().table.Apps[i]; app.Mute {
+			s.log.Warn().Str("app", string(app.ID)).Msg("no app_secret: nobody is known to be online, no notice is sent, WeChat's desk gets every customer")
+		}
+	}
 }
 
 var errEarly = errors.New("before it was told to")
@@ -178,6 +189,7 @@ func (s *server) reload(c *config.Config) error {
 	}
 	old := s.routing.Swap(r)
 	s.client.SetApps(r.credentials())
+	s.warnOfMute()
 	if keys := needRestart(old.config, c); len(keys) > 0 {
 		s.log.Warn().Strs("keys", keys).Msg("config reloaded, but these keys take effect with the next start")
 		return nil

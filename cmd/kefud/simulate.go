@@ -37,7 +37,7 @@ The apps, their tokens and keys, and the agents come from the configuration that
 the server runs with; openids and texts are made up. For the server to see who is
 at the simulated desk and to send notices, it must use the simulated API: start it
 with KEFUD_WECHAT_API set to http:// and the address given with --api, and give
-each app an app_secret. Without that every customer is sent to the desk's queue.
+each app an app_secret. Without that every customer goes to whoever is free there.
 
 It exits with 0 only if every customer is accounted for, none is left without a
 human, and the server broke no rule of WeChat's.`,
