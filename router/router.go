@@ -1,10 +1,10 @@
 // Package router decides which agent gets a conversation and brings it to him.
 //
 // The decision itself (Decide, Conclude, ResolveTag) is pure: a snapshot in, a
-// plan out. Around it stand five calls to the store: receive the push, take a
-// seat, settle, and for races look up and release. Route always answers: what
-// is broken behind it ends in the plain transfer, by which WeChat's own desk
-// takes the customer.
+// plan out. Around it stand three calls to the store, each one round trip:
+// receive the push, take a seat, settle; the rest is for races and failures.
+// Route always answers: what is broken behind it ends in the plain transfer, by
+// which WeChat's own desk takes the customer.
 package router
 
 import (
