@@ -108,18 +108,25 @@ func (p *planner) ladder() {
 }
 
 func (p *planner) addStep(step kefu.Step, via kefu.Reason, c kefu.Candidate) {
-	order := slices.Clone(step.Agents)
-	slices.SortStableFunc(order, p.lighter)
-	for _, id := range order {
-		p.add(id, via, c)
+	order := make([]busy, len(step.Agents))
+	for i, id := range step.Agents {
+		order[i] = busy{id, p.s.Load(id), p.capacity(id)}
+	}
+	slices.SortStableFunc(order, busy.compare)
+	for _, b := range order {
+		p.add(b.id, via, c)
 	}
 }
 
-// lighter orders the agents of a step.
-func (p *planner) lighter(a, b kefu.AgentID) int {
-	la, lb := p.s.Load(a), p.s.Load(b)
-	ca, cb := p.capacity(a), p.capacity(b)
-	return cmp.Or(byLoad(la.Seats, ca, lb.Seats, cb), la.LastNew.Compare(lb.LastNew))
+// busy is how an agent of a step is ordered: the less busy first.
+type busy struct {
+	id       kefu.AgentID
+	load     kefu.Load
+	capacity int
+}
+
+func (a busy) compare(b busy) int {
+	return cmp.Or(byLoad(a.load.Seats, a.capacity, b.load.Seats, b.capacity), a.load.LastNew.Compare(b.load.LastNew))
 }
 
 // byLoad compares two loads relative to capacity. No limit is a load of
