@@ -89,11 +89,11 @@ func exampleApp() App {
 			Steps: []Step{{Agent: "wang"}, {Group: "presale"}},
 		},
 		{
-			Tag: "cs2", Name: "售后客服", Link: "/pages/service2",
+			Tag: "cs2", Name: "售后客服", Link: "/pages/service1?tag=cs2",
 			Steps: []Step{{Agent: "li"}, {Agent: "zhao"}},
 		},
 		{
-			Tag: "vip", Name: "贵宾专线", Link: "/pages/service3",
+			Tag: "vip", Name: "贵宾专线", Link: "/pages/service1?tag=vip",
 			Steps: []Step{{Agent: "zhao"}, {Group: "presale"}},
 		},
 	}
