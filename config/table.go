@@ -21,11 +21,9 @@ func (a *App) routing(groups map[string][]kefu.AgentID) (kefu.App, error) {
 	official := a.Kind == KindOfficialAccount
 	app := kefu.App{
 		ID:          a.Name,
-		Official:    official,
 		Switchboard: a.Role == RoleSwitchboard,
 		NamesAgents: a.TransferToAgent == TransferAlways || a.TransferToAgent == TransferAuto && official,
 		Mute:        mute,
-		Sticky:      a.Sticky,
 		Idle:        a.ConversationIdle,
 		Allowance:   kefu.Allowance(a.Allowance),
 		Notices:     notices,

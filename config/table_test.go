@@ -55,7 +55,7 @@ func TestTable(t *testing.T) {
 		t.Errorf("agents (-want +got):\n%s", diff)
 	}
 	want := kefu.App{
-		ID: "shop", Sticky: time.Hour, Idle: 5 * time.Minute, Default: "cs1",
+		ID: "shop", Idle: 5 * time.Minute, Default: "cs1",
 		Allowance: kefu.Allowance{
 			AfterMessage: 4, AfterMessageWindow: 3 * time.Hour, AfterEnter: 1, AfterEnterWindow: 2 * time.Minute,
 		},
@@ -77,8 +77,8 @@ func TestTable(t *testing.T) {
 	if !got.Notices.Has(kefu.NoticeGreeting) || got.Notices.Has(kefu.NoticeWaiting) {
 		t.Error("want a greeting and no waiting notice")
 	}
-	if board := table.App("board"); !board.Switchboard || !board.Official {
-		t.Errorf("board: got %+v, want a switchboard of an official account", board)
+	if board := table.App("board"); !board.Switchboard {
+		t.Errorf("board: got %+v, want a switchboard", board)
 	}
 }
 

@@ -106,11 +106,9 @@ type Allowance struct {
 // An App is one WeChat account that pushes to us, as the router sees it.
 type App struct {
 	ID          AppID
-	Official    bool // an official account (公众号), not a mini-program
-	Switchboard bool // agents chat here, customers do not
-	NamesAgents bool // a transfer may name the agent
-	Mute        bool // has no credential: its API cannot be called, nothing is sent and no online list is had
-	Sticky      time.Duration
+	Switchboard bool          // agents chat here, customers do not
+	NamesAgents bool          // a transfer may name the agent
+	Mute        bool          // has no credential: its API cannot be called, nothing is sent and no online list is had
 	Idle        time.Duration // a conversation without a push for this long is over
 	Allowance   Allowance
 	Notices     Notices

@@ -73,3 +73,6 @@ func (s *Store) Vacate(ctx context.Context, r kefu.SeatRequest) error { return s
 
 // LeaveAtOnce lets GiveUp wait for nothing. Call it before Run.
 func (s *Store) LeaveAtOnce() { s.leaver.delay = 0 }
+
+// Partition tells in which partition a customer's deliveries are.
+func (s *Store) Partition(c kefu.CustomerID) int { return s.keys.partition(c) }

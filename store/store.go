@@ -25,8 +25,6 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
-
-	"kefud/kefu"
 )
 
 // Defaults and limits of Options.
@@ -183,6 +181,3 @@ func (s *Store) wakeUp(partition int) {
 	default: // whoever reads has enough to do
 	}
 }
-
-// Partition tells in which partition a customer's deliveries are.
-func (s *Store) Partition(c kefu.CustomerID) int { return s.keys.partition(c) }
