@@ -42,8 +42,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	// Errors and every goroutine's log lines go the same way.
 	stderr = zerolog.SyncWriter(stderr)
 	p := &program{stdout: stdout, stderr: stderr, env: os.LookupEnv}
-	root := p.command() //nolint:contextcheck // cobra hands each command its context when it runs
-	root.SetArgs(args)
+	root := p.command()                       //nolint:contextcheck // cobra hands each command its context when it runs
+	root.SetArgs(append([]string{}, args...)) // nil would mean the arguments of the process
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
