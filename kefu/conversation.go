@@ -16,6 +16,7 @@ const (
 	WayRelay   Way = 'R' // sent to the agent's own WeChat chat; "success"
 	WayNamed   Way = 'N' // a transfer that names the agent's desk account
 	WayPlain   Way = 'P' // a transfer; WeChat's desk chooses who
+	WayText    Way = 'T' // a passive text to an agent in his chat; official accounts only
 )
 
 // Designates reports whether the way brings the conversation to its agent and
@@ -31,6 +32,7 @@ type Answer struct {
 	Way     Way
 	Agent   AgentID // "" when nobody on the ladder could be had
 	Account string  // the desk account named, so that a repeat names the same
+	Text    string  // WayText
 }
 
 // Decided reports whether there is an answer.
@@ -97,6 +99,9 @@ type Receipt struct {
 	Idle      time.Duration
 	Allowance Allowance
 	Greeting  *Delivery // owed at once if the conversation stays with its agent; nil = none
+
+	Words Words         // of a customer's message, for the transcript if it is relayed
+	Keep  time.Duration // of transcripts; 0 = no longer than a handover may need them
 }
 
 // A Conversation is what the store knows of a customer's open exchange.
@@ -111,7 +116,8 @@ type Conversation struct {
 	Holds    AgentID   // whose seat the customer may still hold; "" if nobody's
 	Held     time.Time // when that seat was last taken or refreshed for this conversation
 	Entered  time.Time
-	Version  int64 // grows with every assignment
+	Version  int64     // grows with every assignment
+	Missed   []AgentID // who has not answered in time in this conversation, and is not asked again
 }
 
 // A Received is the store's answer to a Receipt.
@@ -120,6 +126,7 @@ type Received struct {
 	Repeat bool      // the push was seen before; nothing was done again
 	First  time.Time // when it was first seen
 	Kept   bool      // the conversation stays with Serving, and Answer stands
+	Turn   int64     // grows with every push of the customer
 	Answer Answer    // undecided: for a first sight, it is to be decided; for a repeat, another is deciding it
 }
 
@@ -153,7 +160,7 @@ type Seat struct {
 // writes down what is owed to the customer; all of it or nothing.
 type Settlement struct {
 	Customer CustomerID
-	Key      MessageKey
+	Key      MessageKey // "" = no push asks for it, and no answer is kept
 	At       time.Time
 	Version  int64
 	Idle     time.Duration
@@ -165,6 +172,11 @@ type Settlement struct {
 	Borrowed int
 	Answer   Answer
 	Replace  bool // Answer takes the place of one decided before: the way it named did not work out
+
+	AnswerWithin time.Duration // the customer waits for a relayed answer, for so long; 0 = nobody counts
+	Missed       []AgentID     // see Conversation
+	Words        Words         // for the transcript, if the message is relayed
+	Keep         time.Duration // see Receipt
 
 	Deliveries []Delivery
 	Record     *Record // for explain; nil = not worth one

@@ -19,6 +19,9 @@ const (
 	ReasonRepeat       Reason = "repeat"        // a push seen before
 	ReasonIgnored      Reason = "ignored"       // nothing to route: other events, unknown types
 	ReasonDegraded     Reason = "degraded"      // something behind us is broken; Cause says what
+	ReasonMoved        Reason = "moved"         // the agent who had it did not answer in time, or gave it to another
+	ReasonHeard        Reason = "heard"         // an agent's own message, from his chat
+	ReasonStranger     Reason = "stranger"      // a message in a switchboard from somebody who is no agent
 )
 
 // Reasons of candidates.
@@ -34,6 +37,7 @@ const (
 	ReasonWaits     Reason = "waits"      // an earlier step is still waited for
 	ReasonNotNeeded Reason = "not_needed" // somebody before him took it
 	ReasonRefused   Reason = "refused"    // chosen, but the relay could not reach him
+	ReasonMissed    Reason = "missed"     // has not answered in time in this conversation
 )
 
 // A Cause is what was broken when a decision was degraded: a stable word.

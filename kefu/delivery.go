@@ -2,13 +2,18 @@ package kefu
 
 import "time"
 
-// A Delivery is one message that is owed to a customer by the customer-service
-// API. It is written down before the push that caused it is answered, and its
-// text is made when it is sent, from the notices as they are then.
+// A Delivery is one message that is owed to a customer, or to an agent in his
+// chat, by the customer-service API. It is written down before the push that
+// caused it is answered. A notice's text is made when it is sent, from the
+// notices as they are then.
 type Delivery struct {
 	ID       string // unique within the recipient's lane, in order of writing; given by the store
 	To       CustomerID
 	Notice   NoticeKind
+	Words    Words  // an agent's, to a customer; zero = a notice
+	Ref      string // of Words: which Saying of the transcript they are; "" = none
+	Lines    []Line // to an agent's chat: what goes out in one message; nil = to a customer
+	More     bool   // to an agent's chat: only word that more waits, the last that may be sent
 	Entry    EntryTag
 	Agent    AgentID // the agent who was in fact given the conversation; "" = WeChat's desk chooses
 	Position int
@@ -69,7 +74,11 @@ type Verdict struct {
 	Ledger  Ledger
 	Due     time.Time // OutcomeRetry, OutcomeWait
 	Reason  string    // stable word for OutcomeDropped and OutcomeBuried, such as "expired" or "unauthorized"
+	Doubt   bool      // OutcomeRetry: the message may have arrived all the same
 }
+
+// Answers reports whether the delivery is an agent's answer to a customer.
+func (d Delivery) Answers() bool { return d.Words != (Words{}) }
 
 // A LeaseRequest asks for the lanes of one partition that have something due.
 type LeaseRequest struct {

@@ -134,7 +134,7 @@ func TestKinds(t *testing.T) {
 	t.Parallel()
 	for kind, want := range map[Kind]string{
 		KindUnknown: "unknown false false", KindText: "text true true", KindImage: "image true true", KindCard: "card true true",
-		KindMedia: "media true true", KindEnter: "enter false true", KindEvent: "event false false", Kind(99): "unknown false false",
+		KindMedia: "media true true", KindEnter: "enter false true", KindEvent: "event false false", KindFollow: "follow false false", KindUnfollow: "unfollow false false", Kind(99): "unknown false false",
 	} {
 		if got := fmt.Sprintf("%s %v %v", kind, kind.FromCustomer(), kind.Routed()); got != want {
 			t.Errorf("kind %d: %s, want %s", kind, got, want)

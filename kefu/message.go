@@ -8,16 +8,18 @@ type Kind uint8
 // The kinds of push. Text to Media are a customer's own messages, which must
 // end at a human; the others are answered and counted.
 const (
-	KindUnknown Kind = iota // a type that no document of WeChat's names
-	KindText                // 文本
-	KindImage               // 图片
-	KindCard                // 小程序卡片 (miniprogrampage)
-	KindMedia               // voice, video, location, link, file: official accounts
-	KindEnter               // the customer opened the conversation (user_enter_tempsession)
-	KindEvent               // any other event
+	KindUnknown  Kind = iota // a type that no document of WeChat's names
+	KindText                 // 文本
+	KindImage                // 图片
+	KindCard                 // 小程序卡片 (miniprogrampage)
+	KindMedia                // voice, video, location, link, file: official accounts
+	KindEnter                // the customer opened the conversation (user_enter_tempsession)
+	KindEvent                // any other event
+	KindFollow               // somebody follows the official account (subscribe)
+	KindUnfollow             // and no longer does (unsubscribe)
 )
 
-var kindNames = [...]string{"unknown", "text", "image", "card", "media", "enter", "event"}
+var kindNames = [...]string{"unknown", "text", "image", "card", "media", "enter", "event", "follow", "unfollow"}
 
 // String gives the kind as metrics and logs name it.
 func (k Kind) String() string {

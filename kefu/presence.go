@@ -27,7 +27,9 @@ func (p Presence) String() string {
 // A Standing is what is known of one agent at one instant.
 type Standing struct {
 	Presence Presence
+	Relayed  bool   // he is reached in his own WeChat chat
 	Paused   bool   // takes no new conversation, whatever his presence; what he has stays his
+	Leaving  bool   // the same, because he has said that he is going offline
 	Account  string // the desk account a transfer can name, from config or from WeChat's list; "" if neither says
 }
 

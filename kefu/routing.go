@@ -112,6 +112,8 @@ type App struct {
 	Idle        time.Duration // a conversation without a push for this long is over
 	Allowance   Allowance
 	Notices     Notices
+	Texts       Texts         // what a switchboard says to agents
+	Transcript  time.Duration // for how long relayed messages are kept; 0 = no longer than a handover may need them
 	Default     EntryTag
 	Entries     []Entry // in the order of the config, which decides between prefixes of equal length
 

@@ -1,0 +1,316 @@
+package kefu
+
+import "time"
+
+// A ChatState is what an agent has said of himself in his own WeChat chat.
+type ChatState uint8
+
+// The states of an agent's chat.
+const (
+	ChatOffline ChatState = iota // 下线: takes no new conversation; those he has run to their end
+	ChatOnline                   // 上线
+	ChatBusy                     // 忙碌: as offline, but he means to come back
+	ChatGone                     // he has unfollowed the switchboard; nothing can be sent to him
+)
+
+var chatStateNames = [...]string{"offline", "online", "busy", "gone"}
+
+// String gives the state as logs and lists name it.
+func (s ChatState) String() string {
+	if int(s) < len(chatStateNames) {
+		return chatStateNames[s]
+	}
+	return chatStateNames[ChatOffline]
+}
+
+// A Chat is an agent's own WeChat chat with a switchboard, bound to him.
+type Chat struct {
+	Agent AgentID
+	ID    CustomerID // the switchboard, and the agent's openid in it; User "" = no chat is bound
+	State ChatState
+	Until time.Time // from then on WeChat takes nothing for him, unless he writes before; zero = he has not written
+}
+
+// Open reports whether something can be sent to the chat at an instant.
+func (c Chat) Open(at time.Time) bool {
+	return c.ID.User != "" && c.State != ChatGone && at.Before(c.Until)
+}
+
+// A Media is a picture as one app's WeChat keeps it, for 3 days. The zero Media
+// is none.
+type Media struct {
+	App AppID
+	ID  string // media_id
+}
+
+// Words are what one human says to another: a text, or a picture with a text
+// that stands for it where it cannot be carried.
+type Words struct {
+	Text  string
+	Media Media
+}
+
+// A Line is a message as an agent reads it in his chat.
+type Line struct {
+	ID    string     // within the chat, in order; given by the store
+	Of    CustomerID // whose conversation it belongs to; zero = of none
+	Label int        // of the conversation, from 1; given by the store
+	Entry EntryTag
+	Words Words
+	Note  bool // kefud's own word to the agent, sent as it stands; else the customer's, under label and entry
+	Hint  bool // the agent has another conversation selected, and is told how to answer this one
+	Doubt bool // a send of it was broken off: he may have it already
+	Part  bool // goes on where the line before it ends: a text that is too long for one message
+}
+
+// A Forwarding is a customer's message to be brought to an agent's chat before
+// its push is answered.
+type Forwarding struct {
+	Message Message
+	Entry   EntryTag
+	Agent   AgentID
+	From    AgentID // whose the conversation was so far; "" or Agent: nobody else's
+	Turn    int64   // grows with every push of the customer
+	At      time.Time
+}
+
+// A Posting writes lines of one conversation down for an agent's chat.
+type Posting struct {
+	Chat     CustomerID
+	Customer CustomerID // whose conversation; zero = of none, which has no label
+	Key      MessageKey // of the push that is forwarded; "" = always new
+	Entry    EntryTag
+	At       time.Time
+	Idle     time.Duration
+	Turn     int64
+	Lines    []Line
+	Waits    bool // the customer waits for an answer from now on
+	Taken    bool // the agent may be given it although he takes nothing new: he has it already
+}
+
+// A PostState is what became of a Posting.
+type PostState uint8
+
+// The states of a posting.
+const (
+	PostWritten   PostState = iota // written down, now or by an earlier try
+	PostWithdrawn                  // an earlier try was given up: another agent has the message, or WeChat's desk
+	PostRefused                    // the chat takes nothing new, or nothing at all
+)
+
+// A Posted is the store's answer to a Posting.
+type Posted struct {
+	State PostState
+	Last  string // id of the last of the lines, to be asked for by Draw
+	Label int
+}
+
+// A DrawState is what became of the wish to send what a chat is owed.
+type DrawState uint8
+
+// The states of a draw.
+const (
+	DrawMine  DrawState = iota // the lane is leased to the caller
+	DrawDone                   // the line asked for has been sent
+	DrawHeld                   // nothing may be sent before the agent writes; it is kept for him until then
+	DrawWait                   // somebody else is sending, or a moment is given to what may come with it
+	DrawEmpty                  // there is nothing
+)
+
+// A Draw asks for what a chat is owed. Line "" asks for no particular line.
+type Draw struct {
+	Chat CustomerID
+	Line string
+	At   time.Time
+	For  time.Duration // length of the lease
+}
+
+// A Drawn is the store's answer to a Draw. The Delivery of its Lane holds all
+// lines that go out in one message.
+type Drawn struct {
+	State DrawState
+	Lane  Lane      // DrawMine
+	Due   time.Time // DrawWait: when to ask again
+}
+
+// A Hearing is a message of an agent's chat as the store is told of it.
+type Hearing struct {
+	Chat      CustomerID
+	Key       MessageKey
+	At        time.Time
+	Allowance Allowance
+	Idle      time.Duration // a conversation without a word for so long is over
+	Label     int           // the conversation he means; 0 = the selected one
+	Select    bool          // the conversation he means is the selected one from now on
+	Silent    bool          // nothing he wrote: nothing is earned by it
+	Takeover  time.Duration // a message whose first hearing has no reply after this is heard again
+}
+
+// A SelectState says which conversation an agent's message means.
+type SelectState uint8
+
+// How a conversation was found, or why not.
+const (
+	SelectFound   SelectState = iota
+	SelectNone                // there is no open conversation
+	SelectMany                // several are open and none is selected
+	SelectUnknown             // no conversation has that label
+	SelectLost                // the selected one was taken from him since he last wrote
+)
+
+// An Open is a conversation as an agent's chat has it.
+type Open struct {
+	Label    int
+	Customer CustomerID
+	Entry    EntryTag
+	Waiting  time.Time // since when the customer waits for an answer; zero = he does not
+	Last     time.Time // of the last word, of either side
+	Line     string    // the customer's last words, shortened
+	Selected bool
+	Over     bool // without a word for too long; it can still be answered
+}
+
+// A Heard is the store's answer to a Hearing.
+type Heard struct {
+	Repeat bool // heard before, and Reply stands if Done
+	Done   bool
+	Reply  string
+	First  time.Time
+
+	Chat     Chat // Agent is not filled in
+	State    SelectState
+	Target   Open   // SelectFound
+	Opens    []Open // all of them, by label
+	Lost     int    // SelectLost: the label that was taken
+	LostTo   string // SelectLost: a word on who has it
+	Announce bool   // what other replicas know of the chat is no longer right
+}
+
+// An Utterance is an agent's answer to a customer.
+type Utterance struct {
+	Customer CustomerID
+	Agent    AgentID
+	Key      MessageKey // of the agent's own message
+	At       time.Time
+	Idle     time.Duration
+	Words    Words
+}
+
+// A SaidState is what became of an Utterance.
+type SaidState uint8
+
+// The states of an utterance.
+const (
+	SaidOwed    SaidState = iota // it will be sent, in order
+	SaidWaits                    // WeChat takes no more before the customer writes; it is kept until then
+	SaidNotHis                   // the conversation is somebody else's by now
+	SaidTooLate                  // the customer has been silent for too long: WeChat takes nothing any more
+)
+
+// A Said is the store's answer to an Utterance.
+type Said struct {
+	State SaidState
+	Left  int       // SaidOwed: how many more WeChat takes before the customer writes again
+	Until time.Time // of the customer's allowance
+}
+
+// A Closing ends a conversation for the agent who serves.
+type Closing struct {
+	Customer CustomerID
+	Agent    AgentID
+	At       time.Time
+	Notice   *Delivery // nil = none
+}
+
+// A Leaving takes a conversation out of an agent's chat, with what was not yet
+// sent of it.
+type Leaving struct {
+	Chat     CustomerID
+	Customer CustomerID
+	At       time.Time
+	To       string // a word on who has it now, for the agent; "" = he ended it himself
+	Missed   bool   // he did not answer in time
+}
+
+// A Left is the store's answer to a Leaving.
+type Left struct {
+	Label   int // 0 = the chat did not have the conversation
+	Misses  int // how many in a row he has not answered in time
+	Only    int // the label of the only conversation left, selected by that; 0 = none
+	WasHis  bool
+	Dropped int // lines that he has not had
+}
+
+// An Overdue is a customer whose agent has not answered in time.
+type Overdue struct {
+	Customer CustomerID
+	Lease    time.Time
+	Agent    AgentID // who serves
+	Since    time.Time
+}
+
+// A Move takes a conversation from the agent who has it, without a message of
+// the customer.
+type Move struct {
+	Customer CustomerID
+	From     AgentID
+	To       []AgentID // whom he chose, in order; nil = the entry's ladder
+	Missed   bool      // he did not answer in time, or cannot
+	At       time.Time
+}
+
+// A Moved is what became of a Move.
+type Moved struct {
+	Agent   AgentID // who has it now; "" = nobody
+	Stays   bool    // nobody could take it, and it stays where it is
+	Changed bool    // it was no longer his
+	Reason  Reason  // of the first who refused, if there is only one; else ReasonPool
+}
+
+// A Direction tells who said something.
+type Direction string
+
+// The directions.
+const (
+	FromCustomer Direction = "customer"
+	FromAgent    Direction = "agent"
+)
+
+// A Saying is one relayed message of a transcript.
+type Saying struct {
+	ID        string    `json:"id"`
+	At        time.Time `json:"at"`
+	Direction Direction `json:"direction"`
+	Agent     AgentID   `json:"agent"`
+	Text      string    `json:"text"`
+	Picture   bool      `json:"picture,omitempty"`
+	State     string    `json:"state"` // stable word: "accepted", "sent", "undeliverable"
+	Reason    string    `json:"reason,omitempty"`
+}
+
+// An Invitation lets one agent bind his chat, once, by sending its code to the
+// switchboard.
+type Invitation struct {
+	Agent AgentID
+	App   AppID  // the switchboard
+	Code  string // six characters; see relay.NewCode
+	At    time.Time
+	For   time.Duration
+}
+
+// A BindState is what became of the wish to bind a chat.
+type BindState uint8
+
+// The states of a binding.
+const (
+	BindDone    BindState = iota
+	BindWrong             // no such code, or no longer
+	BindTooMany           // too many wrong codes, from this chat or in all
+	BindTaken             // the chat is another agent's
+)
+
+// A Bound is the store's answer to a code.
+type Bound struct {
+	State BindState
+	Agent AgentID // whose the chat is now, or was before
+}

@@ -1,0 +1,199 @@
+package kefu
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"text/template"
+)
+
+// A TextKind names one of the texts that a switchboard says to agents.
+type TextKind string
+
+// The texts.
+const (
+	TextStranger    TextKind = "stranger"     // to whoever is bound to no agent
+	TextBound       TextKind = "bound"        // the code was right
+	TextWrongCode   TextKind = "wrong_code"   // it was not, or it has expired
+	TextTooMany     TextKind = "too_many"     // too many wrong codes
+	TextTaken       TextKind = "taken"        // the code is for another than the agent whose chat this is
+	TextWelcome     TextKind = "welcome"      // an agent follows the account again
+	TextHelp        TextKind = "help"         // 帮助
+	TextOnline      TextKind = "online"       // 上线
+	TextOffline     TextKind = "offline"      // 下线
+	TextBusy        TextKind = "busy"         // 忙碌
+	TextList        TextKind = "list"         // the head of 列表
+	TextNobody      TextKind = "nobody"       // no conversation is open
+	TextWhich       TextKind = "which"        // several are open, none is selected
+	TextNoLabel     TextKind = "no_label"     // there is no conversation of that label
+	TextLost        TextKind = "lost"         // the selected conversation is no longer his
+	TextSelected    TextKind = "selected"     // another is selected now
+	TextNoHistory   TextKind = "no_history"   // 历史 of nothing
+	TextClosed      TextKind = "closed"       // 结束
+	TextHanded      TextKind = "handed"       // 转给
+	TextNotHanded   TextKind = "not_handed"   // 转给, but nobody of those could take it
+	TextNoSuch      TextKind = "no_such"      // 转给 somebody who is not there
+	TextFrom        TextKind = "from"         // the head of a conversation that comes from another agent
+	TextLeft        TextKind = "left"         // replies left, when few
+	TextFull        TextKind = "full"         // no more replies before the customer writes; kept
+	TextTooLate     TextKind = "too_late"     // the customer has been silent too long
+	TextUndelivered TextKind = "undelivered"  // an answer could not be delivered
+	TextCannot      TextKind = "cannot"       // a kind of message that cannot be carried
+	TextMissed      TextKind = "missed"       // a conversation was moved on, he had not answered
+	TextTwice       TextKind = "twice"        // the second time in a row: he is busy now
+	TextMore        TextKind = "more"         // more waits for him
+	TextReply       TextKind = "reply"        // how to answer a conversation that is not selected
+	TextDoubt       TextKind = "doubt"        // before a line that he may have had already
+	TextImage       TextKind = "image"        // stands for a picture
+	TextCard        TextKind = "card"         // stands for a mini-program card
+	TextMedia       TextKind = "media"        // stands for what cannot be carried
+	TextNoImage     TextKind = "no_image"     // a picture that could not be had
+	TextTrouble     TextKind = "trouble"      // something is broken, and nothing was sent
+	TextOwnCustomer TextKind = "own_customer" // the customer, in histories
+)
+
+// TextData is what a text may use.
+type TextData struct {
+	Agent   string // a name
+	Entry   string // a name
+	Label   int
+	Other   int    // another label
+	Left    int    // messages
+	Code    string // what was typed
+	Text    string // words, a title, a list
+	Page    string // of a card
+	Reason  string // in words
+	Minutes int
+}
+
+// DefaultTexts are the texts of a switchboard that has none of its own. Each
+// call makes another map.
+func DefaultTexts() map[TextKind]string {
+	return map[TextKind]string{
+		TextStranger:    "您好，这里是客服坐席的工作号。如果您是坐席，请发送管理员给您的 6 位绑定码。",
+		TextBound:       "{{.Agent}}，绑定成功，您已上线。客户的消息会发到这里，直接回复即可；发送“帮助”查看用法。",
+		TextWrongCode:   "绑定码不正确或已过期，请向管理员索取新的绑定码。",
+		TextTooMany:     "尝试次数过多，请 10 分钟后再试。",
+		TextTaken:       "此微信已绑定坐席{{.Agent}}，请先由管理员解除绑定。",
+		TextWelcome:     "{{.Agent}}，欢迎回来。发送“上线”开始接待，发送“帮助”查看用法。",
+		TextOnline:      "您已上线，新的会话会分配给您。",
+		TextOffline:     "您已下线，不再接新会话{{if .Left}}；还有 {{.Left}} 个会话请继续答复或发送“结束”{{end}}。",
+		TextBusy:        "已设为忙碌，不再接新会话{{if .Left}}；还有 {{.Left}} 个会话请继续答复{{end}}。发送“上线”恢复。",
+		TextList:        "进行中的会话 {{.Left}} 个：",
+		TextNobody:      "现在没有进行中的会话，这条没有发出。",
+		TextWhich:       "请先选择会话，这条没有发出。回复“#编号 内容”：\n{{.Text}}",
+		TextNoLabel:     "没有编号为 #{{.Label}} 的会话，这条没有发出。发送“列表”查看。",
+		TextLost:        "会话 #{{.Label}} 已不在您这里（{{.Text}}），这条没有发出。{{if .Other}}现在是会话 #{{.Other}}，要发给 #{{.Other}} 请再发一次。{{end}}",
+		TextSelected:    "现在是会话 #{{.Label}} {{.Entry}}。",
+		TextNoHistory:   "会话 #{{.Label}} 没有可显示的记录。",
+		TextClosed:      "会话 #{{.Label}} 已结束。{{if .Other}}现在是会话 #{{.Other}}。{{end}}",
+		TextHanded:      "会话 #{{.Label}} 已转给{{.Agent}}。{{if .Other}}现在是会话 #{{.Other}}。{{end}}",
+		TextNotHanded:   "{{.Agent}}现在不能接（{{.Reason}}），会话 #{{.Label}} 仍在您这里。",
+		TextNoSuch:      "没有叫“{{.Code}}”的坐席或分组。可以转给：{{.Text}}",
+		TextFrom:        "（{{.Agent}}转来的会话）",
+		TextLeft:        "已发送，还可回复 {{.Left}} 条。",
+		TextFull:        "客户再次发言之前，微信不允许再发；这条已保留，客户发言后自动发出。",
+		TextTooLate:     "没有发出：客户 48 小时内没有再发言，微信不允许再发。",
+		TextUndelivered: "会话 #{{.Label}} 的回复没有送达：{{.Reason}}。内容：{{.Text}}",
+		TextCannot:      "只能转发文字和图片，这条没有发出。",
+		TextMissed:      "会话 #{{.Label}} {{.Minutes}} 分钟没有答复，{{if .Agent}}已转给{{.Agent}}{{else}}已不在您这里{{end}}。",
+		TextTwice:       "您连续两次没有答复，已设为忙碌，不再接新会话。回来后请发送“上线”。",
+		TextMore:        "还有新消息，回复任意内容查看",
+		TextReply:       "（答复请发送：#{{.Label}} 内容）",
+		TextDoubt:       "（可能重复）",
+		TextImage:       "[图片]",
+		TextCard:        "[小程序卡片] {{.Text}}{{if .Page}}\n路径：{{.Page}}{{end}}",
+		TextMedia:       "[{{.Text}}，无法转发]",
+		TextNoImage:     "[图片没有取到]{{if .Text}} {{.Text}}{{end}}",
+		TextTrouble:     "系统暂时有故障，这条没有发出，请稍后再发。",
+		TextOwnCustomer: "客户",
+		TextHelp: "直接回复：发给当前会话\n#编号 内容：发给该会话，并设为当前\n#编号：设为当前会话\n" +
+			"上线／下线／忙碌：是否接新会话\n列表：进行中的会话\n历史：当前会话的记录\n结束：结束当前会话\n转给 坐席或分组：转走当前会话\n" +
+			"后四个可以写在 #编号 之后。",
+	}
+}
+
+// Texts are a switchboard's texts, compiled. The zero value has the defaults.
+type Texts struct {
+	texts map[TextKind]*template.Template
+}
+
+// NewTexts compiles texts; those that are not given are the defaults. A name
+// that is none, and a text that is no template or uses another field than those
+// of TextData, are errors that name the text.
+func NewTexts(own map[TextKind]string) (Texts, error) {
+	all := DefaultTexts()
+	var errs []error
+	for _, kind := range slices.Sorted(maps.Keys(own)) {
+		if _, ok := all[kind]; !ok {
+			errs = append(errs, fmt.Errorf("there is no text %s", kind))
+			continue
+		}
+		all[kind] = own[kind]
+	}
+	t := Texts{texts: make(map[TextKind]*template.Template, len(all))}
+	for _, kind := range slices.Sorted(maps.Keys(all)) {
+		compiled, err := template.New(string(kind)).Parse(all[kind])
+		if err == nil {
+			err = compiled.Execute(io.Discard, TextData{})
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("text %s: %w", kind, err))
+			continue
+		}
+		t.texts[kind] = compiled
+	}
+	return t, errors.Join(errs...)
+}
+
+// Render gives a text.
+func (t Texts) Render(kind TextKind, d TextData) string {
+	texts := t.texts
+	if texts == nil {
+		texts = defaultTexts().texts
+	}
+	var b strings.Builder
+	if c := texts[kind]; c == nil || c.Execute(&b, d) != nil {
+		return string(kind) // a text that was compiled does not fail
+	}
+	return strings.TrimSpace(b.String())
+}
+
+var defaultTexts = sync.OnceValue(func() Texts {
+	t, err := NewTexts(nil)
+	if err != nil {
+		panic(err) // the defaults are ours, and a test compiles them
+	}
+	return t
+})
+
+// Show gives a line as the agent reads it: "#LABEL ENTRY · TEXT", with what he
+// has to know about it. Entry is the entry's name.
+func (l Line) Show(entry string, t Texts) string {
+	text := l.Words.Text
+	switch {
+	case l.Note, l.Part:
+	case entry == "":
+		text = fmt.Sprintf("#%d · %s", l.Label, mark(l, t)+text)
+	default:
+		text = fmt.Sprintf("#%d %s · %s", l.Label, entry, mark(l, t)+text)
+	}
+	if l.Note {
+		text = mark(l, t) + text
+	}
+	if l.Hint && !l.Note {
+		text += "\n" + t.Render(TextReply, TextData{Label: l.Label})
+	}
+	return text
+}
+
+func mark(l Line, t Texts) string {
+	if l.Doubt {
+		return t.Render(TextDoubt, TextData{})
+	}
+	return ""
+}
