@@ -30,6 +30,7 @@ type Lane struct {
 	Delivery Delivery
 	Lease    time.Time
 	Allowed  bool // the allowance had room, and one message of it is reserved for this delivery
+	Over     bool // it has not, and its time is over: there will be room only if the customer acts
 }
 
 // A Burial is a delivery that no retry can save, kept for a human.

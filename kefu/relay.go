@@ -57,10 +57,11 @@ type Line struct {
 	Label int        // of the conversation, from 1; given by the store
 	Entry EntryTag
 	Words Words
-	Note  bool // kefud's own word to the agent, sent as it stands; else the customer's, under label and entry
-	Hint  bool // the agent has another conversation selected, and is told how to answer this one
-	Doubt bool // a send of it was broken off: he may have it already
-	Part  bool // goes on where the line before it ends: a text that is too long for one message
+	Note  bool   // kefud's own word to the agent, sent as it stands; else the customer's, under label and entry
+	Hint  bool   // the agent has another conversation selected, and is told how to answer this one
+	Doubt bool   // a send of it was broken off: he may have it already
+	Part  bool   // of a text that is too long for one message: goes on where the line before it ends
+	Ref   string // which Saying of the transcript it is; "" = none
 }
 
 // A Forwarding is a customer's message to be brought to an agent's chat before
@@ -142,6 +143,7 @@ type Hearing struct {
 	Idle      time.Duration // a conversation without a word for so long is over
 	Label     int           // the conversation he means; 0 = the selected one
 	Select    bool          // the conversation he means is the selected one from now on
+	Target    bool          // a conversation is meant at all
 	Silent    bool          // nothing he wrote: nothing is earned by it
 	Takeover  time.Duration // a message whose first hearing has no reply after this is heard again
 }
@@ -170,6 +172,18 @@ type Open struct {
 	Over     bool // without a word for too long; it can still be answered
 }
 
+// A Hearsay ends a Hearing: what the agent was told, and the conversation he
+// answered, if he did.
+type Hearsay struct {
+	Chat     CustomerID
+	Key      MessageKey
+	First    time.Time
+	At       time.Time
+	Reply    string
+	Label    int // 0 = he answered none
+	Customer CustomerID
+}
+
 // A Heard is the store's answer to a Hearing.
 type Heard struct {
 	Repeat bool // heard before, and Reply stands if Done
@@ -194,6 +208,7 @@ type Utterance struct {
 	At       time.Time
 	Idle     time.Duration
 	Words    Words
+	Keep     time.Duration // of transcripts, see Receipt
 }
 
 // A SaidState is what became of an Utterance.
@@ -228,6 +243,7 @@ type Leaving struct {
 	Chat     CustomerID
 	Customer CustomerID
 	At       time.Time
+	Idle     time.Duration
 	To       string // a word on who has it now, for the agent; "" = he ended it himself
 	Missed   bool   // he did not answer in time
 }
@@ -313,4 +329,19 @@ const (
 type Bound struct {
 	State BindState
 	Agent AgentID // whose the chat is now, or was before
+}
+
+// The states of sayings.
+const (
+	SayingAccepted      = "accepted"      // written down to be sent
+	SayingSent          = "sent"          // WeChat took it
+	SayingUndeliverable = "undeliverable" // it never will
+)
+
+// A Mark says what became of a saying.
+type Mark struct {
+	Ref    string // of the saying
+	State  string
+	Reason string        // stable word, "" if it was sent
+	Keep   time.Duration // of transcripts, see Receipt
 }

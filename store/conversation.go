@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -21,19 +22,26 @@ func (s *Store) Receive(ctx context.Context, r kefu.Receipt) (kefu.Received, err
 	if err != nil {
 		return kefu.Received{}, err
 	}
+	words, err := s.seal(r.Customer, r.Words)
+	if err != nil {
+		return kefu.Received{}, err
+	}
 	p := s.keys.partition(r.Customer)
 	allowed, window := r.Allowance.AfterMessage, r.Allowance.AfterMessageWindow
 	if r.Enter {
 		allowed, window = r.Allowance.AfterEnter, r.Allowance.AfterEnterWindow
 	}
 	j := job{op: "receive", place: p, script: s.scripts.receive}
-	j.names = []string{s.keys.push(r.Customer, r.Key), s.keys.customer(r.Customer), s.keys.lane(r.Customer), s.keys.lanes(p)}
+	j.names = []string{
+		s.keys.push(r.Customer, r.Key), s.keys.customer(r.Customer), s.keys.lane(r.Customer), s.keys.lanes(p),
+		s.keys.said(r.Customer), s.keys.timers(p),
+	}
 	j.args = []any{
 		millis(r.At), r.Idle.Milliseconds(), flag(r.Enter), string(r.Ask.Entry), string(r.Ask.Agent),
 		r.Ask.Group, r.AskSticky.Milliseconds(), string(r.Default), r.DefaultSticky.Milliseconds(), string(r.Reach),
 		allowed, millis(r.At.Add(window)), pushTTL.Milliseconds(), slack.Milliseconds(),
 		laneTTL.Milliseconds(), member(r.Customer), greeting[0], greeting[1],
-		greeting[3], greeting[4],
+		greeting[3], greeting[4], words, sayingKey(kefu.FromCustomer, r.Key), r.Keep.Milliseconds(),
 	}
 	reply, err := s.run(ctx, j)
 	if err != nil {
@@ -43,7 +51,9 @@ func (s *Store) Receive(ctx context.Context, r kefu.Receipt) (kefu.Received, err
 	if l.number(0) == 0 {
 		return parsePush(l.text(1)), nil
 	}
-	got := kefu.Received{Conversation: asList(l.at(4)).view(), First: r.At, Answer: parseAnswer(l.text(1))}
+	got := kefu.Received{
+		Conversation: asList(l.at(4)).view(), First: r.At, Answer: parseAnswer(l.text(1)), Turn: asList(l.at(4)).turn(),
+	}
 	got.Kept = got.Answer.Decided()
 	if l.yes(2) {
 		s.refresher.ask(refresh{customer: r.Customer, agent: got.Serving, at: r.At, idle: r.Idle, version: got.Version})
@@ -59,7 +69,7 @@ func (s *Store) greeting(r kefu.Receipt) ([]any, error) {
 	if r.Greeting == nil {
 		return []any{"", "", "", "", ""}, nil
 	}
-	return deliveryArgs(r.Customer, *r.Greeting)
+	return s.deliveryArgs(r.Customer, *r.Greeting)
 }
 
 // Lookup reads the record of one push and changes nothing: Repeat, First and
@@ -89,20 +99,25 @@ func (s *Store) Settle(ctx context.Context, st kefu.Settlement) (kefu.Settled, e
 	if err != nil {
 		return kefu.Settled{}, err
 	}
+	words, err := s.seal(st.Customer, st.Words)
+	if err != nil {
+		return kefu.Settled{}, err
+	}
 	p := s.keys.partition(st.Customer)
 	j := job{op: "settle", place: p, script: s.scripts.settle}
 	j.names = []string{
 		s.keys.push(st.Customer, st.Key), s.keys.customer(st.Customer),
-		s.keys.lane(st.Customer), s.keys.lanes(p), s.keys.records(st.Customer),
+		s.keys.lane(st.Customer), s.keys.lanes(p), s.keys.records(st.Customer), s.keys.said(st.Customer), s.keys.timers(p),
 	}
 	j.args = []any{
 		millis(st.At), st.Idle.Milliseconds(), pushTTL.Milliseconds(), slack.Milliseconds(), laneTTL.Milliseconds(),
 		member(st.Customer), st.Version, string(st.Entry), st.Sticky.Milliseconds(), string(st.Agent),
 		string(st.Owner), st.Borrowed, formatAnswer(st.Answer), flag(st.Replace),
 		record, recordsKept, recordTTL.Milliseconds(),
+		st.AnswerWithin.Milliseconds(), formatAgents(st.Missed), words, sayingKey(kefu.FromCustomer, st.Key), st.Keep.Milliseconds(),
 	}
 	for _, d := range st.Deliveries {
-		more, err := deliveryArgs(st.Customer, d)
+		more, err := s.deliveryArgs(st.Customer, d)
 		if err != nil {
 			return kefu.Settled{}, err
 		}
@@ -137,6 +152,19 @@ func encodeRecord(r *kefu.Record) (string, error) {
 		return "", fmt.Errorf("encode record: %w", err)
 	}
 	return string(b), nil
+}
+
+// Conversation tells of a customer's conversation at an instant, and changes
+// nothing.
+func (s *Store) Conversation(ctx context.Context, c kefu.CustomerID, at time.Time) (kefu.Conversation, error) {
+	reply, err := s.run(ctx, job{
+		op: "conversation", place: s.keys.partition(c), script: s.scripts.history,
+		names: []string{s.keys.customer(c), s.keys.records(c)}, args: []any{millis(at)},
+	})
+	if err != nil {
+		return kefu.Conversation{}, err
+	}
+	return asList(asList(reply).at(1)).view(), nil
 }
 
 // History tells what is known of a customer, as of now.

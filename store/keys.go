@@ -19,19 +19,39 @@ import (
 //	key                                   type    TTL               writer                   reader
 //	<prefix>:partitions                   string  none: it says     readLayout               readLayout
 //	                                              where all else is
-//	<prefix>:{p}:customer:<app>:<user>    hash    longestMS+slack   receive settle unserve   the same, history
-//	                                                                lease finish
+//	<prefix>:{p}:customer:<app>:<user>    hash    longestMS+slack   receive settle unserve   the same, history,
+//	                                                                lease finish say close   overdue hurry
 //	<prefix>:{p}:push:<app>:<user>:<key>  string  pushTTL           receive settle           receive settle Lookup
 //	<prefix>:{p}:records:<app>:<user>     list    recordTTL         settle                   history
 //	<prefix>:{p}:lane:<app>:<user>        list    laneTTL           receive settle finish    lease finish
+//	                                                                say close
 //	<prefix>:{p}:lanes                    zset    laneTTL           receive settle lease     Lease lease finish Backlog
-//	                                                                finish
-//	<prefix>:{p}:buried                   list    buriedTTL         finish                   Buried Backlog
+//	                                                                finish say close post    draw drawn
+//	                                                                draw drawn hear
+//	<prefix>:{p}:buried                   list    buriedTTL         finish Forget            Buried Backlog
+//	<prefix>:{p}:said:<app>:<user>        stream  keep or laneTTL   receive settle say mark  Sayings
+//	<prefix>:{p}:uttered:<app>:<user>:<agent>:<key>
+//	                                      string  pushTTL           say                      say
+//	<prefix>:{p}:timers                   zset    laneTTL           receive settle say       Overdue overdue
+//	                                                                close overdue hurry
+//	<prefix>:{p}:chat:<app>:<user>        hash    chatTTL           post draw drawn hear     the same, leave
+//	                                                                reply leave SetState
+//	<prefix>:{p}:labels:<app>:<user>      hash    chatTTL           post hear reply leave    the same
+//	<prefix>:{p}:chatlane:<app>:<user>    list    laneTTL           post drawn withdraw      draw drawn leave
+//	                                                                leave
+//	<prefix>:{p}:posted:<chat's app>:<chat's user>:<app>:<user>:<key>
+//	                                      string  pushTTL           post withdraw            post
+//	<prefix>:{p}:heard:<app>:<user>:<key> string  pushTTL           hear reply               hear
 //	<prefix>:{agents}:seats:<agent>       zset    till the last     seat release refresh     the same, Loads
 //	                                              seat is free
 //	<prefix>:{agents}:facts               hash    factsTTL          seat                     seat refresh Loads
 //	<prefix>:{agents}:waiting:<app>:<e>   zset    idle              seat                     seat
 //	<prefix>:{agents}:tried:<app>:<e>     zset    idle              seat                     seat
+//	<prefix>:{agents}:chats               hash    none: a chat is   bind announce unbind     Chats
+//	<prefix>:{agents}:owners              hash    his till unbound  bind unbind              Whose bind announce
+//	<prefix>:{agents}:invites:<app>       hash    the longest       Invite bind              bind
+//	<prefix>:{agents}:guesses:<app>[:<user>]
+//	                                      string  guessTTL          bind                     bind
 //	<prefix>:list:<app>                   string  listTTL           newer (PutList)          Lists
 //	<prefix>:token:<app>                  string  till it expires   PutToken drop            Token drop
 //	<prefix>:lead:<task>                  string  the lease         lead                     lead
@@ -43,13 +63,26 @@ import (
 //	            letter of its kefu.Way, the agent, a space, the account
 //	records     kefu.Record as JSON, the newest first
 //	lane        deliveries, the oldest first; lines: id, attempts, agent, entry, JSON of the rest
-//	lanes       "app user" of every lane with deliveries; the score is when it is due, or its
-//	            lease ends
+//	lanes       "app user" of every lane with deliveries, "@app user" of every chat's; the
+//	            score is when it is due, or its lease ends
 //	buried      burials as JSON, the newest first
 //	seats       "app user" of every customer the agent has; the score is when the seat falls
 //	            free, made unique by a fraction, so that it names one taking
 //	facts       "capacity:<agent>" as it was when a seat was last taken, "last:<agent>" when he
 //	            last got a new customer
+//	said        sayings: t when (ms), d c = the customer's or a = the agent's, a agent, w words, k what
+//	            it is known by; and what became of them: r = k, s state, y reason
+//	uttered     how many messages were left after it
+//	timers      "app user" of who waits for an answer; the score is when it is overdue, or its lease ends
+//	labels      conversations of the chat: <label> = customer, entry, waiting since ms, last word ms, the
+//	            customer's last words, each on a line; =<customer> = label
+//	chatlane    lines for the agent, the oldest first; lines: id, attempts, flags (h hint, d doubt,
+//	            w withdrawn), customer, label, turn, kind (T text, P part, I picture, N note), bytes, entry, body
+//	posted      id of the line that counts, a space, the label; x = withdrawn
+//	heard       when (ms), and once it is answered a line break and what he was told
+//	chats       of an agent: app, openid, state, until when (ms) he can be sent something
+//	owners      "app openid" of a chat: the agent
+//	invites     of an agent: code, until when (ms)
 //	waiting     "app user" of who waits at the entry e; the score is since when
 //	tried       the same customers; the score is when a seat was last asked for
 //	list        when the list was fetched, a space, JSON of its agents
@@ -71,7 +104,20 @@ import (
 //	rm mu at the time when a message of mn was reserved for a lease, re the same of en
 //	n  notices sent in this conversation, each between spaces
 //	dn deliveries written           ku until when the key is kept
+//	rc pushes received              hl 1 = the lane waits for him to write
+//	aw waits for an answer since    at for how long, ms
+//	mi who has not answered, each after a space
+//
+// The fields of a chat, all of them optional:
+//
+//	st state                        sel selected label          tomb label taken from him, a space, who has it
+//	mn messages allowed, mu until when; rm as above             pu the mu that others know of
+//	tw 1 = told that more waits     hd 1 = all is held until he writes
+//	ls last message to him          fl lines on their way       dn lines written
+//	nl last label given             ms conversations in a row that he did not answer in time
 const (
+	chatTTL   = 30 * 24 * time.Hour // an agent on holiday keeps his state
+	guessTTL  = 10 * time.Minute
 	pushTTL   = time.Minute         // longer than any platform pushes again
 	recordTTL = 7 * 24 * time.Hour  // explain
 	laneTTL   = 72 * time.Hour      // longer than the longest allowance
@@ -117,7 +163,15 @@ func (k keys) of(name string, c kefu.CustomerID) string {
 	return k.in(k.partition(c), name+":"+string(c.App)+":"+c.User)
 }
 
+func (k keys) timers(p int) string { return k.in(p, "timers") }
+func (k keys) chats() string       { return k.agents("chats") }
+func (k keys) owners() string      { return k.agents("owners") }
+
 func (k keys) customer(c kefu.CustomerID) string { return k.of("customer", c) }
+func (k keys) said(c kefu.CustomerID) string     { return k.of("said", c) }
+func (k keys) chat(c kefu.CustomerID) string     { return k.of("chat", c) }
+func (k keys) labels(c kefu.CustomerID) string   { return k.of("labels", c) }
+func (k keys) chatLane(c kefu.CustomerID) string { return k.of("chatlane", c) }
 func (k keys) records(c kefu.CustomerID) string  { return k.of("records", c) }
 func (k keys) lane(c kefu.CustomerID) string     { return k.of("lane", c) }
 func (k keys) push(c kefu.CustomerID, m kefu.MessageKey) string {
@@ -126,6 +180,9 @@ func (k keys) push(c kefu.CustomerID, m kefu.MessageKey) string {
 
 // member names a customer within a sorted set. The name of an app has no space.
 func member(c kefu.CustomerID) string { return string(c.App) + " " + c.User }
+
+// chatMember names a chat among lanes; no app's name begins like that.
+func chatMember(c kefu.CustomerID) string { return "@" + member(c) }
 
 func customer(member string) (kefu.CustomerID, error) {
 	app, user, ok := strings.Cut(member, " ")

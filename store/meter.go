@@ -15,6 +15,8 @@ type meter struct {
 	seconds   *prometheus.HistogramVec
 	refreshes *prometheus.CounterVec
 	burials   prometheus.Counter
+
+	unreadable prometheus.Counter
 }
 
 func newMeter(r prometheus.Registerer) (*meter, error) {
@@ -36,11 +38,15 @@ func newMeter(r prometheus.Registerer) (*meter, error) {
 			Name: "kefud_store_burials_lost_total",
 			Help: "Buried deliveries that had to make room for newer ones.",
 		}),
+		unreadable: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "kefud_store_unreadable_total",
+			Help: "Times that relayed words could not be read because their transcript key is not known any more.",
+		}),
 	}
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.calls, m.seconds, m.refreshes, m.burials} {
+	for _, c := range []prometheus.Collector{m.calls, m.seconds, m.refreshes, m.burials, m.unreadable} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}

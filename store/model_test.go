@@ -44,7 +44,7 @@ type (
 		owners               map[kefu.EntryTag]modelOwner
 		serving              kefu.AgentID
 		standing             bool
-		version              int64
+		version, turn        int64
 		pushes               map[kefu.MessageKey]kefu.Received
 	}
 	modelSeat struct {
@@ -121,7 +121,8 @@ func (m *model) receive(r kefu.Receipt) kefu.Received {
 		c.entered = r.At
 	}
 	c.known, c.last = true, r.At
-	got := kefu.Received{First: r.At}
+	c.turn++
+	got := kefu.Received{First: r.At, Turn: c.turn}
 	answer := r.Reach.Answer(c.serving)
 	got.Kept = c.serving != "" && c.servingEntry == c.entry && answer.Decided() &&
 		(r.Ask.Agent == "" || r.Ask.Agent == c.serving) && (r.Ask.Group == "" || r.Ask.Group == group)

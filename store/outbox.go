@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -12,25 +14,20 @@ import (
 )
 
 // Lease gives the lanes of one partition that are due, longest overdue first,
-// to one worker, each with its first delivery and one message of the customer's
+// to one worker, each with its first delivery and one message of the recipient's
 // allowance reserved for it if there is one. A lane nobody finishes is due
-// again when its lease ends. To whom it was leased is told by Lane.Lease.
+// again when its lease ends. To whom it was leased is told by Lane.Lease. Of an
+// agent's chat, the delivery is what goes out in one message, as Draw gives it.
 func (s *Store) Lease(ctx context.Context, r kefu.LeaseRequest) ([]kefu.Lane, error) {
 	due, err := s.due(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	customers := make([]kefu.CustomerID, len(due))
 	end := instant(millis(r.At.Add(r.For)))
 	jobs := make([]job, len(due))
 	for i, m := range due {
-		if customers[i], err = customer(m); err != nil {
+		if jobs[i], err = s.leaseJob(m, r, end); err != nil {
 			return nil, fmt.Errorf("lease lane: %w", err)
-		}
-		jobs[i] = job{
-			op: "lease", place: r.Partition, script: s.scripts.lease,
-			names: []string{s.keys.lanes(r.Partition), s.keys.lane(customers[i]), s.keys.customer(customers[i])},
-			args:  []any{m, millis(r.At), millis(end)},
 		}
 	}
 	replies, err := s.runAll(ctx, jobs)
@@ -39,17 +36,47 @@ func (s *Store) Lease(ctx context.Context, r kefu.LeaseRequest) ([]kefu.Lane, er
 	}
 	var out []kefu.Lane
 	for i, reply := range replies {
-		l := asList(reply)
-		if len(l) == 0 {
-			continue // another worker has it
-		}
-		d, err := parseDelivery(customers[i], l.text(0))
+		lane, ok, err := s.leased(due[i], asList(reply), end)
 		if err != nil {
 			return nil, fmt.Errorf("lease lane: %w", err)
 		}
-		out = append(out, kefu.Lane{Delivery: d, Lease: end, Allowed: l.yes(1)})
+		if ok {
+			out = append(out, lane)
+		}
 	}
 	return out, nil
+}
+
+// leaseJob asks for the lane of a member of lanes.
+func (s *Store) leaseJob(m string, r kefu.LeaseRequest, end time.Time) (job, error) {
+	name, isChat := strings.CutPrefix(m, "@")
+	to, err := customer(name)
+	if err != nil {
+		return job{}, err
+	}
+	if isChat {
+		return s.drawJob(kefu.Draw{Chat: to, At: r.At, For: r.For}), nil
+	}
+	return job{
+		op: "lease", place: r.Partition, script: s.scripts.lease,
+		names: []string{s.keys.lanes(r.Partition), s.keys.lane(to), s.keys.customer(to)},
+		args:  []any{m, millis(r.At), millis(end)},
+	}, nil
+}
+
+// leased reads what leaseJob came to; false if there is nothing to do.
+func (s *Store) leased(m string, l list, end time.Time) (kefu.Lane, bool, error) {
+	name, isChat := strings.CutPrefix(m, "@")
+	to, err := customer(name)
+	if err != nil || len(l) == 0 {
+		return kefu.Lane{}, false, err
+	}
+	if isChat {
+		drawn, err := s.drawn(to, l, end)
+		return drawn.Lane, drawn.State == kefu.DrawMine, err
+	}
+	d, err := s.parseDelivery(to, l.text(0))
+	return kefu.Lane{Delivery: d, Lease: end, Allowed: l.yes(1), Over: l.yes(2)}, true, err
 }
 
 // due lists the members of a partition's lanes that are due; another worker may
@@ -72,15 +99,17 @@ func (s *Store) due(ctx context.Context, r kefu.LeaseRequest) ([]string, error) 
 // nothing more is done than to take away what was sent.
 func (s *Store) Finish(ctx context.Context, lane kefu.Lane, v kefu.Verdict) error {
 	d := lane.Delivery
+	if d.Lines != nil || d.More {
+		return s.finishChat(ctx, lane, v)
+	}
 	p := s.keys.partition(d.To)
 	now := s.now()
 	burial := ""
 	if v.Outcome == kefu.OutcomeBuried {
-		b, err := json.Marshal(newGrave(d, v.Reason, now))
-		if err != nil {
-			return fmt.Errorf("encode burial: %w", err)
+		var err error
+		if burial, err = s.bury(d, v.Reason, now); err != nil {
+			return err
 		}
-		burial = string(b)
 	}
 	ledger := v.Ledger
 	if !lane.Allowed {
@@ -182,7 +211,7 @@ func (s *Store) Buried(ctx context.Context, limit int) ([]kefu.Burial, error) {
 			if err := json.Unmarshal([]byte(text), &g); err != nil {
 				return nil, fmt.Errorf("decode burial: %w", err)
 			}
-			out = append(out, g.burial())
+			out = append(out, s.burial(g))
 		}
 	}
 	slices.SortStableFunc(out, func(a, b kefu.Burial) int { return b.At.Compare(a.At) })

@@ -56,7 +56,28 @@ func (l list) view() kefu.Conversation {
 		Entered:  instant(l.number(9)),
 		Version:  l.number(10),
 		Held:     instant(l.number(11)),
+		Missed:   agents(l.text(12)),
 	}
+}
+
+// turn reads the last of what function view of customer.lua lists.
+func (l list) turn() int64 { return l.number(13) }
+
+// agents reads agents that are written each after a space.
+func agents(s string) []kefu.AgentID {
+	var out []kefu.AgentID
+	for _, id := range strings.Fields(s) {
+		out = append(out, kefu.AgentID(id))
+	}
+	return out
+}
+
+func formatAgents(ids []kefu.AgentID) string {
+	var b strings.Builder
+	for _, id := range ids {
+		b.WriteString(" " + string(id))
+	}
+	return b.String()
 }
 
 // ask is what was asked for at the present entry; without an agent or a group

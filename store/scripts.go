@@ -17,12 +17,17 @@ type scripts struct {
 	seat, release, refresh, vacate    *redis.Script
 	lease, finish                     *redis.Script
 	lead, newer, drop                 *redis.Script
+
+	say, closing, overdue, hurry, mark *redis.Script
+	post, draw, drawn, withdraw        *redis.Script
+	hear, reply, leave                 *redis.Script
+	bind, announce, unbind             *redis.Script
 }
 
 func newScripts() scripts {
 	return scripts{
-		receive: script("customer", "move", "owe", "receive"),
-		settle:  script("customer", "owe", "settle"),
+		receive: script("customer", "move", "owe", "await", "tell", "receive"),
+		settle:  script("customer", "owe", "await", "tell", "settle"),
 		history: script("customer", "history"),
 		unserve: script("unserve"),
 		seat:    script("outlive", "seat"),
@@ -34,6 +39,22 @@ func newScripts() scripts {
 		lead:    script("lead"),
 		newer:   script("newer"),
 		drop:    script("drop"),
+
+		say:      script("customer", "owe", "await", "tell", "say"),
+		closing:  script("customer", "owe", "await", "close"),
+		overdue:  script("overdue"),
+		hurry:    script("hurry"),
+		mark:     script("tell", "mark"),
+		post:     script("labels", "label", "post"),
+		draw:     script("draw"),
+		drawn:    script("drawn"),
+		withdraw: script("withdraw"),
+		hear:     script("labels", "target", "hear"),
+		reply:    script("labels", "reply"),
+		leave:    script("labels", "leave"),
+		bind:     script("bind"),
+		announce: script("announce"),
+		unbind:   script("unbind"),
 	}
 }
 

@@ -25,6 +25,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
+
+	"kefud/kefu"
 )
 
 // Defaults and limits of Options.
@@ -49,6 +51,11 @@ type Options struct {
 	Partitions int           // fixed when a prefix is first used; 0 = DefaultPartitions
 	Timeout    time.Duration // one call; 0 = DefaultTimeout
 
+	// Keys give the keys that seal what people say at an app: the present one, 32
+	// bytes, nil to keep it as it is, and the one before, nil if there is none.
+	// nil = nothing is sealed.
+	Keys func(kefu.AppID) (present, previous []byte)
+
 	Logger     zerolog.Logger
 	Registerer prometheus.Registerer // nil = no metrics
 	Now        func() time.Time      // for work that no request asks for; nil = time.Now
@@ -72,6 +79,7 @@ type Store struct {
 	wake      chan int
 	meter     *meter
 	secrets   *strings.Replacer
+	sealing   func(kefu.AppID) (present, previous []byte)
 }
 
 // Open makes a Store. Wrong options are an error, and so are metrics that are
@@ -96,6 +104,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		wake:     make(chan int, 4*o.Partitions),
 		meter:    m,
 		secrets:  secrets(o),
+		sealing:  o.Keys,
 	}
 	s.rdb, s.closeRest = connect(o)
 	s.breakers = newBreakers(s.rdb, o.Partitions)

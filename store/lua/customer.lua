@@ -2,7 +2,7 @@
 -- holds. A field that is not there reads as ''.
 
 local NAMES = {'e', 'et', 'es', 'ei', 'a', 'g', 'ow', 'bo', 'sv', 'se', 'st', 'v',
-  'lp', 'il', 'mn', 'mu', 'en', 'eu', 'n', 'sa', 'ku', 'dn'}
+  'lp', 'il', 'mn', 'mu', 'en', 'eu', 'n', 'sa', 'ku', 'dn', 'rc', 'mi', 'aw', 'at', 'hl'}
 
 local function open(key)
   local c = {key = key, writes = {}}
@@ -31,7 +31,7 @@ end
 
 -- view lists the conversation as conversation.go reads it: entry, asked agent,
 -- asked group, owner, borrowed, serving, standing, live, holds, entered (ms),
--- version, held (ms); all of them strings, yes and no as '1' and '0'.
+-- version, held (ms), missed, turn; all of them strings, yes and no as '1' and '0'.
 local function view(c, now, idle, holds)
   local gap = c.lp == '' and math.huge or now - c.lp
   local sticky = tonumber(c.es) or 0
@@ -40,5 +40,5 @@ local function view(c, now, idle, holds)
   local live = gap <= idle and c.e ~= '' and c.se == c.e
   local standing = live and c.st == '1'
   return {c.e, c.a, c.g, owner, borrowed, c.sv, standing and '1' or '0', live and '1' or '0',
-    holds, c.ei, c.v, holds ~= '' and c.sa or ''}
+    holds, c.ei, c.v, holds ~= '' and c.sa or '', live and c.mi or '', c.rc}
 end

@@ -1,12 +1,13 @@
 -- receive records a push, brings the customer's hash up to it, and answers it
--- at once if the conversation stays with its agent. Needs customer.lua, move.lua, owe.lua.
+-- at once if the conversation stays with its agent. Needs customer.lua, move.lua, owe.lua, await.lua, tell.lua.
 --
--- KEYS  1 push record, 2 customer, 3 lane, 4 lanes
+-- KEYS  1 push record, 2 customer, 3 lane, 4 lanes, 5 transcript, 6 timers
 -- ARGV  1 now ms, 2 idle ms, 3 '1' = enter event, 4 asked entry ('' = no tag), 5 asked agent,
 --       6 asked group, 7 sticky ms of 4, 8 default entry, 9 sticky ms of 8, 10 reach,
 --       11 messages allowed by this push, 12 until ms, 13 TTL ms of 1, 14 slack ms of 2's TTL,
 --       15 TTL ms of 3 and 4, 16 member of 4, 17 greeting's notice ('' = none), 18 '1' = once,
---       19 its entry ('' = the one found), 20 its body
+--       19 its entry ('' = the one found), 20 its body, 21 words ('' = none), 22 what they are known by,
+--       23 keep transcripts for ms (0 = as short as may be)
 -- Returns {0, record} for a push seen before, else
 --         {1, answer ('' = not kept), '1' = refresh the seat, deliveries written, view}
 local known = redis.call('GET', KEYS[1])
@@ -23,12 +24,13 @@ elseif (over or enter) and (tagged ~= '1' or sticky == 0 or gap > sticky) then
   entry, sticky, tagged = ARGV[8], tonumber(ARGV[9]), '0'
 end
 move(c, now, gap, entry, sticky)
-if over then put(c, 'sv', '') put(c, 'se', '') put(c, 'st', '0') put(c, 'n', '') end
+if over then for name, blank in pairs({sv = '', se = '', st = '0', n = '', mi = '', aw = ''}) do put(c, name, blank) end end
 if over or entry ~= was then put(c, 'ei', now) end
 if asked then put(c, 'a', ARGV[5]) put(c, 'g', ARGV[6]) end
 if tagged == '0' then put(c, 'a', '') put(c, 'g', '') end
 put(c, 'et', tagged) put(c, 'lp', math.max(now, tonumber(c.lp) or 0)) put(c, 'il', idle)
-put(c, enter and 'en' or 'mn', ARGV[11]) put(c, enter and 'eu' or 'mu', ARGV[12])
+put(c, enter and 'en' or 'mn', ARGV[11]) put(c, enter and 'eu' or 'mu', ARGV[12]) put(c, 'rc', (tonumber(c.rc) or 0) + 1)
+if c.hl == '1' then put(c, 'hl', '') redis.call('ZADD', KEYS[4], 'XX', now, ARGV[16]) end
 
 local answer, refresh, owed = '', '0', 0
 local stays = c.sv ~= '' and c.se == entry and (ARGV[5] == '' or ARGV[5] == c.sv) and (ARGV[6] == '' or ARGV[6] == group)
@@ -37,6 +39,10 @@ if stays and from then
   local way, account = string.match(ARGV[10], '(.)(%S*)', from + 1)
   answer = enter and 'S' .. c.sv .. ' ' or way .. c.sv .. ' ' .. account
   if now - (tonumber(c.sa) or 0) > idle / 20 then refresh = '1' put(c, 'sa', now) end
+  if way == 'R' and not enter then
+    await(c, KEYS[6], now, ARGV[16], {within = c.at, ttl = ARGV[15]})
+    if ARGV[21] ~= '' then tell(KEYS[5], now, ARGV[23], {d = 'c', a = c.sv, w = ARGV[21], k = ARGV[22]}) end
+  end
   if enter and ARGV[17] ~= '' then
     owed = owe(c, now, ARGV[15], ARGV[16], {notice = ARGV[17], once = ARGV[18], body = ARGV[20],
       agent = (way == 'R' or way == 'N') and c.sv or '', entry = ARGV[19] ~= '' and ARGV[19] or entry})

@@ -1,17 +1,19 @@
 -- settle ends the work on a push: assigns the conversation unless another push
 -- has, keeps the answer for repeats and writes down what is owed; all or nothing.
--- Needs customer.lua, owe.lua.
+-- Needs customer.lua, owe.lua, await.lua, tell.lua.
 --
--- KEYS  1 push record, 2 customer, 3 lane, 4 lanes, 5 records
+-- KEYS  1 push record (any key, if no push asks), 2 customer, 3 lane, 4 lanes, 5 records, 6 transcript, 7 timers
 -- ARGV  1 now ms, 2 idle ms, 3 TTL ms of 1, 4 slack ms of 2's TTL, 5 TTL ms of 3 and 4,
 --       6 member of 4, 7 version, 8 entry, 9 its sticky ms, 10 agent ('' = nobody),
---       11 owner ('' = nobody), 12 borrowed, 13 answer, 14 '1' = replace a decided answer,
+--       11 owner ('' = nobody), 12 borrowed, 13 answer ('' = no push asks), 14 '1' = replace a decided answer,
 --       15 record for explain ('' = none), 16 records kept, 17 TTL ms of 5,
---       from 18 the deliveries: notice, '1' = once, agent, entry, body
+--       18 ms for an answer (0 = any time), 19 missed, 20 words ('' = none), 21 what they are known by,
+--       22 keep transcripts for ms, from 23 the deliveries: notice, '1' = once, agent, entry, body
 -- Returns {0, answer} if the push was decided before, {1, view} if the
 --         conversation has changed since version, {2, deliveries written} if applied
 local now, idle = tonumber(ARGV[1]), tonumber(ARGV[2])
-local known = redis.call('GET', KEYS[1]) or ARGV[1]
+local asked = ARGV[13] ~= ''
+local known = asked and redis.call('GET', KEYS[1]) or ARGV[1]
 local first, decided = string.match(known, '^(%d+) ?(.*)$')
 if decided ~= '' and ARGV[14] ~= '1' then return {0, decided} end
 local c = open(KEYS[2])
@@ -23,7 +25,7 @@ if c.lp == '' then put(c, 'e', entry) put(c, 'et', '0') put(c, 'ei', now) put(c,
 -- Nobody serving leaves it as it was: a stand-in after him is the same borrowing.
 local standing = c.se == entry and c.st or '0'
 if agent ~= '' then standing = (owner ~= '' and owner ~= agent) and '1' or '0' end
-put(c, 'sv', agent) put(c, 'se', entry) put(c, 'st', standing)
+put(c, 'sv', agent) put(c, 'se', entry) put(c, 'st', standing) put(c, 'mi', ARGV[19])
 if entry == c.e then
   put(c, 'ow', owner) put(c, 'bo', borrowed)
 else
@@ -33,14 +35,18 @@ end
 if #c.writes > 0 then put(c, 'v', version + 1) end
 if entry == c.e then put(c, 'es', sticky) end
 put(c, 'sa', now)
+local relayed = agent ~= '' and (not asked or string.sub(ARGV[13], 1, 1) == 'R')
+if relayed then await(c, KEYS[7], now, ARGV[6], {within = ARGV[18], ttl = ARGV[5], anew = true}) else answered(c, KEYS[7], ARGV[6]) end
+if agent ~= '' then put(c, 'at', ARGV[18]) end
+if relayed and ARGV[20] ~= '' then tell(KEYS[6], now, ARGV[22], {d = 'c', a = agent, w = ARGV[20], k = ARGV[21]}) end
 
 local owed = 0
-for i = 18, #ARGV, 5 do
+for i = 23, #ARGV, 5 do
   owed = owed + owe(c, now, ARGV[5], ARGV[6],
     {notice = ARGV[i], once = ARGV[i + 1], agent = ARGV[i + 2], entry = ARGV[i + 3], body = ARGV[i + 4]})
 end
 save(c, now, math.max(now + idle, now + tonumber(sticky)), tonumber(ARGV[4]))
-redis.call('SET', KEYS[1], first .. ' ' .. ARGV[13], 'PX', ARGV[3])
+if asked then redis.call('SET', KEYS[1], first .. ' ' .. ARGV[13], 'PX', ARGV[3]) end
 if ARGV[15] ~= '' then
   redis.call('LPUSH', KEYS[5], ARGV[15])
   redis.call('LTRIM', KEYS[5], 0, ARGV[16] - 1)

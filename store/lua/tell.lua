@@ -1,0 +1,20 @@
+-- Fragment: writing a transcript.
+
+-- tell adds fields to a transcript, which is kept for keep ms after now; with
+-- keep 0 only the last of it, for as long as a handover may need it.
+local function tell(key, now, keep, fields)
+  local args = {'XADD', key, '*', 't', now}
+  for name, value in pairs(fields) do
+    args[#args + 1] = name
+    args[#args + 1] = value
+  end
+  redis.call(unpack(args))
+  keep = tonumber(keep)
+  if keep > 0 then
+    redis.call('XTRIM', key, 'MINID', now - keep)
+    redis.call('PEXPIRE', key, keep)
+  else
+    redis.call('XTRIM', key, 'MAXLEN', 20)
+    redis.call('PEXPIRE', key, 172800000)
+  end
+end

@@ -1,0 +1,157 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"kefud/kefu"
+)
+
+// Mark adds to a transcript what became of one of its sayings.
+func (s *Store) Mark(ctx context.Context, c kefu.CustomerID, m kefu.Mark) error {
+	_, err := s.run(ctx, job{
+		op: "mark", place: s.keys.partition(c), script: s.scripts.mark, names: []string{s.keys.said(c)},
+		args: []any{millis(s.now()), m.Ref, m.State, m.Reason, m.Keep.Milliseconds()},
+	})
+	return err
+}
+
+// Sayings gives the last relayed messages of a customer, at most limit, 0 = all
+// that are kept, the oldest first.
+func (s *Store) Sayings(ctx context.Context, c kefu.CustomerID, limit int) ([]kefu.Saying, error) {
+	var entries []redis.XMessage
+	err := s.do(ctx, "sayings", s.keys.partition(c), func(ctx context.Context) error {
+		var err error
+		if limit > 0 {
+			// Each saying may be followed by what became of it.
+			entries, err = s.rdb.XRevRangeN(ctx, s.keys.said(c), "+", "-", int64(2*limit)).Result()
+			slices.Reverse(entries)
+			return err
+		}
+		entries, err = s.rdb.XRange(ctx, s.keys.said(c), "-", "+").Result()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := s.sayings(c, entries)
+	if limit > 0 && len(out) > limit {
+		out = out[len(out)-limit:]
+	}
+	return out, nil
+}
+
+// sayings puts together what was said and what became of it.
+func (s *Store) sayings(c kefu.CustomerID, entries []redis.XMessage) []kefu.Saying {
+	var out []kefu.Saying
+	at := make(map[string]int, len(entries))
+	text := func(e redis.XMessage, name string) string { v, _ := e.Values[name].(string); return v }
+	for _, e := range entries {
+		if ref := text(e, "r"); ref != "" {
+			if i, ok := at[ref]; ok {
+				out[i].State, out[i].Reason = text(e, "s"), text(e, "y")
+			}
+			continue
+		}
+		ms, _ := strconv.ParseInt(text(e, "t"), 10, 64) // tell.lua writes nothing else
+		words := s.unseal(c, text(e, "w"))
+		saying := kefu.Saying{
+			ID: e.ID, At: instant(ms), Direction: kefu.FromCustomer, Agent: kefu.AgentID(text(e, "a")),
+			Text: words.Text, Picture: words.Media != (kefu.Media{}), State: kefu.SayingAccepted,
+		}
+		if text(e, "d") == "a" {
+			saying.Direction = kefu.FromAgent
+		}
+		at[text(e, "k")] = len(out)
+		out = append(out, saying)
+	}
+	return out
+}
+
+// Transcript gives everything that is kept of what was relayed of a customer.
+func (s *Store) Transcript(ctx context.Context, c kefu.CustomerID) ([]kefu.Saying, error) {
+	return s.Sayings(ctx, c, 0)
+}
+
+// Forget removes everything that is kept of a customer: his conversation, what
+// was said and decided, what is owed to him, his seat, and his place in his
+// agent's chat. Records of single pushes end by themselves within a minute.
+func (s *Store) Forget(ctx context.Context, c kefu.CustomerID) error {
+	conversation, err := s.Conversation(ctx, c, s.now())
+	if err != nil {
+		return err
+	}
+	p := s.keys.partition(c)
+	err = s.do(ctx, "forget", p, func(ctx context.Context) error {
+		pipe := s.rdb.Pipeline()
+		for _, key := range []string{s.keys.customer(c), s.keys.lane(c), s.keys.records(c), s.keys.said(c)} {
+			pipe.Del(ctx, key)
+		}
+		pipe.ZRem(ctx, s.keys.lanes(p), member(c))
+		pipe.ZRem(ctx, s.keys.timers(p), member(c))
+		_, err := pipe.Exec(ctx)
+		return err
+	})
+	return errors.Join(err, s.unbury(ctx, c), s.forgetSeats(ctx, c, conversation))
+}
+
+// unbury removes a customer's burials.
+func (s *Store) unbury(ctx context.Context, c kefu.CustomerID) error {
+	for p := range s.keys.partitions {
+		err := s.do(ctx, "unbury", p, func(ctx context.Context) error {
+			all, err := s.rdb.LRange(ctx, s.keys.buried(p), 0, -1).Result()
+			if err != nil {
+				return err
+			}
+			for _, text := range all {
+				var g grave
+				if err := json.Unmarshal([]byte(text), &g); err != nil {
+					return fmt.Errorf("decode burial: %w", err)
+				}
+				of := func(l graveLine) bool { return l.App == c.App && l.User == c.User }
+				if (g.App != c.App || g.User != c.User) && !slices.ContainsFunc(g.Lines, of) {
+					continue
+				}
+				if err := s.rdb.LRem(ctx, s.keys.buried(p), 1, text).Err(); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forgetSeats takes a customer out of the chat and the seat of his agent.
+func (s *Store) forgetSeats(ctx context.Context, c kefu.CustomerID, conversation kefu.Conversation) error {
+	chats, err := s.Chats(ctx)
+	if err != nil {
+		return err
+	}
+	for _, chat := range chats {
+		if _, err := s.Leave(ctx, kefu.Leaving{Chat: chat.ID, Customer: c, At: s.now(), Idle: time.Hour, To: "-"}); err != nil {
+			return err
+		}
+	}
+	return s.do(ctx, "forget_seats", s.agents(), func(ctx context.Context) error {
+		pipe := s.rdb.Pipeline()
+		for _, agent := range []kefu.AgentID{conversation.Serving, conversation.Owner, conversation.Holds} {
+			pipe.ZRem(ctx, s.keys.seats(agent), member(c))
+		}
+		for _, queue := range []string{"waiting", "tried"} {
+			pipe.ZRem(ctx, s.keys.queue(queue, c.App, conversation.Entry), member(c))
+		}
+		_, err := pipe.Exec(ctx)
+		return err
+	})
+}
