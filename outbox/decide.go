@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -18,17 +17,20 @@ const (
 	reasonAttempts    = "attempts" // tried too often
 	reasonText        = "text"     // the notice's text cannot be made
 	reasonPanic       = "panic"
-	reasonBusy        = "busy"     // its app has its share of the workers
+	reasonBusy        = "busy" // its app has its share of the workers
+	reasonOver        = "out_of_window"
 	reasonLate        = "late"     // too little is left of the lease
 	reasonStopping    = "stopping" // the process ends
 	reasonUnknown     = "unknown"  // the sender's error does not say
 )
 
-// Without allowance, a lane is looked at again after waitLeast to waitMost.
-// The queue need not do that any sooner when the allowance grows.
+// Without allowance, a lane is looked at again after waitLeast to waitMost. The
+// queue need not do that any sooner when the allowance grows, except for an
+// agent's answer, which is kept until the customer writes.
 const (
-	waitLeast = 2 * time.Second
-	waitMost  = 4 * time.Second
+	waitLeast  = 2 * time.Second
+	waitMost   = 4 * time.Second
+	waitAnswer = time.Minute
 )
 
 // A Fault is what the outbox asks of a Sender's error. An error that has none
@@ -89,63 +91,37 @@ func (o *Outbox) decide(ctx context.Context, lane kefu.Lane, admitted bool) (kef
 	}
 	note, err := o.compose(d)
 	switch {
-	case err != nil:
+	case err != nil, note.refusal != "" && said(d):
 		return unsent(lane, kefu.OutcomeBuried, note.refusal), err
 	case note.refusal != "":
 		return unsent(lane, kefu.OutcomeDropped, note.refusal), nil
+	case !lane.Allowed && d.Answers() && lane.Over:
+		return unsent(lane, kefu.OutcomeBuried, reasonOver), nil
+	case !lane.Allowed && d.Answers():
+		return putBack(lane, reasonNoAllowance, now.Add(waitAnswer)), nil
 	case !lane.Allowed:
 		again := now.Add(waitLeast + rand.N(waitMost-waitLeast))
 		return putBack(lane, reasonNoAllowance, earlier(d.Expires, again)), nil
 	}
-	err = o.send(ctx, d.To, note.text, left)
+	// It does not end with ctx: a message on its way when the process is told to
+	// stop is better waited for than guessed at.
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), left)
+	defer cancel()
+	err = o.send(within, d.To, note)
 	return o.judge(d, err), err
 }
 
-// send gives up after the time left. It does not end with ctx: a message on
-// its way when the process is told to stop is better waited for than guessed at.
-func (o *Outbox) send(ctx context.Context, to kefu.CustomerID, text string, left time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), left)
-	defer cancel()
-	return safely(func() error { return o.sender.SendText(ctx, to, text) })
-}
+// said reports whether a delivery is what people said to each other, which is
+// never dropped.
+func said(d kefu.Delivery) bool { return d.Answers() || len(d.Lines) > 0 }
 
-// A draft is the text to send or, without one, the reason why there is none.
-type draft struct{ text, refusal string }
-
-// compose makes a delivery's text. An error comes with its reason.
-func (o *Outbox) compose(d kefu.Delivery) (draft, error) {
-	var note draft
-	err := safely(func() error {
-		table := o.table()
-		app := table.App(d.To.App)
-		if app == nil {
-			note.refusal = reasonNoApp
-			return nil
+func (o *Outbox) send(ctx context.Context, to kefu.CustomerID, note draft) error {
+	return safely(func() error {
+		if note.media != (kefu.Media{}) {
+			return o.sender.SendImage(ctx, to, note.media)
 		}
-		text, err := app.Notices.Render(d.Notice, noticeData(table, app, d))
-		note.text = text
-		return err
+		return o.sender.SendText(ctx, to, note.text)
 	})
-	switch {
-	case errors.As(err, new(*panicError)):
-		return draft{refusal: reasonPanic}, err
-	case err != nil:
-		return draft{refusal: reasonText}, err
-	case note == (draft{}):
-		return draft{refusal: reasonSwitchedOff}, nil
-	}
-	return note, nil
-}
-
-func noticeData(table *kefu.Table, app *kefu.App, d kefu.Delivery) kefu.NoticeData {
-	data := kefu.NoticeData{Position: d.Position}
-	if agent := table.Agent(d.Agent); agent != nil {
-		data.Agent = agent.Name
-	}
-	if entry := app.Entry(d.Entry); entry != nil {
-		data.Entry = entry.Name
-	}
-	return data
 }
 
 // judge gives the verdict on a delivery that was tried.
@@ -164,6 +140,13 @@ func (o *Outbox) judge(d kefu.Delivery, err error) kefu.Verdict {
 	now := o.now()
 	due := now.Add(o.backoff.delay(d.Attempts, fault.RetryAfter()))
 	switch {
+	case fault.AllowanceGone() && (len(d.Lines) > 0 || d.More):
+		// Held for the agent until he writes.
+		v.Outcome, v.Ledger, v.Due = kefu.OutcomeWait, kefu.LedgerEmpty, now
+	case fault.AllowanceGone() && d.Answers() && v.Reason != reasonOver:
+		v.Outcome, v.Ledger, v.Due = kefu.OutcomeWait, kefu.LedgerEmpty, now
+	case fault.AllowanceGone() && d.Answers():
+		v.Ledger = kefu.LedgerEmpty
 	case fault.AllowanceGone():
 		v.Outcome, v.Ledger, v.Reason = kefu.OutcomeDropped, kefu.LedgerEmpty, reasonNoAllowance
 	case !fault.Retryable():
@@ -178,7 +161,7 @@ func (o *Outbox) judge(d kefu.Delivery, err error) kefu.Verdict {
 		// The next try reserves for itself: a delivery takes one message of the
 		// allowance, however often it is tried. If WeChat counted this try after
 		// all, it says so in time, by refusing.
-		v.Outcome, v.Due, v.Ledger = kefu.OutcomeRetry, due, kefu.LedgerRefund
+		v.Outcome, v.Due, v.Ledger, v.Doubt = kefu.OutcomeRetry, due, kefu.LedgerRefund, fault.MaybeSent()
 	}
 	return v
 }

@@ -206,6 +206,10 @@ func (s *fakeSender) SendText(ctx context.Context, to kefu.CustomerID, text stri
 	return s.answer(ctx, to)
 }
 
+func (s *fakeSender) SendImage(ctx context.Context, to kefu.CustomerID, m kefu.Media) error {
+	return s.SendText(ctx, to, "[image "+m.ID+" of "+string(m.App)+"]")
+}
+
 func (s *fakeSender) sent() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -112,7 +112,7 @@ func (t *trouble) report(d kefu.Delivery, v kefu.Verdict, err error, at time.Tim
 	}
 	line := t.log.WithLevel(level).Err(err).
 		Stringer("customer", d.To).Str("app", string(d.To.App)).
-		Str("notice", string(d.Notice)).Str("reason", v.Reason).Int("attempts", d.Attempts+1)
+		Str("notice", kindOf(d)).Str("reason", v.Reason).Int("attempts", d.Attempts+1)
 	if p, ok := errors.AsType[*panicError](err); ok {
 		line = line.Bytes("stack", p.stack)
 	}

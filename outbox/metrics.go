@@ -50,10 +50,23 @@ func (m metrics) count(d kefu.Delivery, v kefu.Verdict, at time.Time) {
 	if v.Reason == reasonNoApp {
 		app = "unknown"
 	}
-	m.deliveries.WithLabelValues(app, string(d.Notice), v.Outcome.String(), v.Reason).Inc()
-	if v.Outcome == kefu.OutcomeSent {
+	m.deliveries.WithLabelValues(app, kindOf(d), v.Outcome.String(), v.Reason).Inc()
+	if v.Outcome == kefu.OutcomeSent && !d.At.IsZero() {
 		m.delay.Observe(max(0, at.Sub(d.At).Seconds()))
 	}
+}
+
+// kindOf names a delivery in metrics and logs: a notice by its name.
+func kindOf(d kefu.Delivery) string {
+	switch {
+	case d.Answers():
+		return "answer"
+	case d.More:
+		return "more"
+	case len(d.Lines) > 0:
+		return "line"
+	}
+	return string(d.Notice)
 }
 
 func (m metrics) backlog(b kefu.Backlog, at time.Time) {

@@ -1,9 +1,10 @@
-// Package outbox delivers what is owed to customers by the customer-service
-// API. It leases customers' lanes from a queue, makes the text of each lane's
-// head from the notices as they are now, sends it, and tells the queue what
-// became of it.
+// Package outbox delivers what is owed by the customer-service API: notices and
+// agents' answers to customers, customers' messages to agents' own chats. It
+// leases recipients' lanes from a queue, makes the text of each lane's head from
+// the configuration as it is now, sends it, and tells the queue what became of
+// it.
 //
-// A lane is with one worker at a time, so a customer's messages stay in order.
+// A lane is with one worker at a time, so a recipient's messages stay in order.
 // Workers are shared by all apps; however slow an app is, it leaves workers to
 // the others. A delivery is sent at least once: when a worker dies between the
 // sending and the telling, its lease lapses and the delivery is sent again.
@@ -36,18 +37,26 @@ type Queue interface {
 	Backlog(ctx context.Context) (kefu.Backlog, error)
 }
 
-// A Sender sends a text to a customer. What its errors mean is asked through
-// Fault.
+// A Sender sends to a customer, or to an agent in his chat. What its errors mean
+// is asked through Fault.
 type Sender interface {
 	SendText(ctx context.Context, to kefu.CustomerID, text string) error
+	SendImage(ctx context.Context, to kefu.CustomerID, m kefu.Media) error
+}
+
+// A Witness is told of what people said to each other when it has been sent, and
+// when it never will be, before the queue is told. It may be told twice.
+type Witness interface {
+	Ended(ctx context.Context, d kefu.Delivery, v kefu.Verdict)
 }
 
 // Options is what an Outbox is made of. Queue, Sender and Table are required;
 // for the rest, zero means the default.
 type Options struct {
-	Queue  Queue
-	Sender Sender
-	Table  func() *kefu.Table // never nil, cheap, safe for concurrent use
+	Queue   Queue
+	Sender  Sender
+	Witness Witness            // nil = nobody
+	Table   func() *kefu.Table // never nil, cheap, safe for concurrent use
 
 	// Workers is how many lanes are worked on at once, 64 by default. One app
 	// alone gets at most half of them, rounded up.
@@ -73,10 +82,18 @@ const (
 // that was sent.
 const tellFor = time.Minute
 
+// tellAtOnce is how long Deliver waits for the queue, before it leaves that to
+// the background.
+const tellAtOnce = 200 * time.Millisecond
+
+// untoldPartition stands for the partition of whatever Deliver could not tell.
+const untoldPartition = -2
+
 // An Outbox delivers. Its methods are safe for concurrent use.
 type Outbox struct {
 	queue       Queue
 	sender      Sender
+	witness     Witness
 	table       func() *kefu.Table
 	lease       time.Duration
 	maxAttempts int
@@ -108,7 +125,7 @@ func New(opt Options) *Outbox {
 		opt.Now = time.Now
 	}
 	return &Outbox{
-		queue: opt.Queue, sender: opt.Sender, table: opt.Table,
+		queue: opt.Queue, sender: opt.Sender, witness: opt.Witness, table: opt.Table,
 		lease: opt.Lease, maxAttempts: opt.MaxAttempts, now: opt.Now,
 		backoff:   opt.Backoff.orDefault(),
 		askAgain:  Backoff{Base: 200 * time.Millisecond, Cap: 5 * time.Second},

@@ -111,8 +111,7 @@ func (o *Outbox) work(ctx context.Context, p *partition, lane kefu.Lane, admitte
 	began := o.now()
 	app := lane.Delivery.To.App
 	v, err := o.decide(ctx, lane, admitted)
-	o.metrics.count(lane.Delivery, v, o.now())
-	o.trouble.report(lane.Delivery, v, err, o.now())
+	o.report(ctx, lane.Delivery, v, err)
 	o.finish(ctx, p, lane, v)
 
 	now := o.now()
@@ -122,6 +121,44 @@ func (o *Outbox) work(ctx context.Context, p *partition, lane kefu.Lane, admitte
 		return
 	}
 	p.nudge() // the lane's next delivery, if any, is due
+}
+
+// report tells everybody but the queue.
+func (o *Outbox) report(ctx context.Context, d kefu.Delivery, v kefu.Verdict, err error) {
+	o.metrics.count(d, v, o.now())
+	o.trouble.report(d, v, err, o.now())
+	if o.witness == nil || !said(d) || v.Outcome == kefu.OutcomeRetry || v.Outcome == kefu.OutcomeWait {
+		return
+	}
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.lease/4)
+	defer cancel()
+	// What the witness does is worth nothing if it breaks, but the lane is.
+	if err := safely(func() error { o.witness.Ended(within, d, v); return nil }); err != nil {
+		o.trouble.report(d, kefu.Verdict{Outcome: kefu.OutcomeBuried, Reason: reasonPanic}, err, o.now())
+	}
+}
+
+// Deliver sends what a lane that was leased elsewhere is to send, by the end of
+// ctx, and tells the queue. It gives the verdict; what cannot be told the queue
+// in time is sent again when the lease ends.
+func (o *Outbox) Deliver(ctx context.Context, lane kefu.Lane) kefu.Verdict {
+	note, err := o.compose(lane.Delivery)
+	v := unsent(lane, kefu.OutcomeBuried, note.refusal)
+	if note.refusal == "" {
+		err = o.send(ctx, lane.Delivery.To, note)
+		v = o.judge(lane.Delivery, err)
+	}
+	o.report(ctx, lane.Delivery, v, err)
+	leased, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(tellAtOnce, lane.Lease.Sub(o.now())))
+	defer cancel()
+	if err := o.queue.Finish(leased, lane, v); err != nil {
+		o.lanes.Go(func() {
+			late, cancel := context.WithTimeout(context.WithoutCancel(ctx), lane.Lease.Sub(o.now()))
+			defer cancel()
+			o.tell(late, newPartition(untoldPartition), lane, v)
+		})
+	}
+	return v
 }
 
 // finish tells the queue while the lease lasts, and longer if the delivery was
