@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -50,13 +51,17 @@ const (
 
 // An Allowance is how many messages may be sent to a customer, and how long,
 // after he has done something. Zero fields are WeChat's: 5 in 48 h after a
-// message, 2 in 1 min after entering.
-// https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/send.html, read 2026-11.
+// message, 2 in 1 min after entering, 3 in 1 min after following an official
+// account.
+// https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/send.html and
+// https://developers.weixin.qq.com/doc/offiaccount/Customer_Service/Customer_Service_Messages.html, read 2026-11.
 type Allowance struct {
 	AfterMessage  int
 	MessageWindow time.Duration
 	AfterEnter    int
 	EnterWindow   time.Duration
+	AfterFollow   int
+	FollowWindow  time.Duration
 }
 
 // AccountOptions describe a WeChat account as its console does.
@@ -89,7 +94,7 @@ type Account struct {
 	agents    []*Agent
 	queue     []*ticket
 	sessions  []session
-	media     map[string]time.Time // media ids and when they were made
+	media     map[string]medium // by media id
 	stable    tokenLine
 	basic     tokenLine
 }
@@ -101,7 +106,7 @@ func (b *Box) AddAccount(o AccountOptions) (*Account, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("add account %q: %w", o.Name, err)
 	}
-	a := &Account{box: b, o: o, customers: make(map[string]*Customer), media: make(map[string]time.Time)}
+	a := &Account{box: b, o: o, customers: make(map[string]*Customer), media: make(map[string]medium)}
 	if o.AESKey != "" {
 		key, err := parseKey(o.AESKey)
 		if err != nil {
@@ -121,38 +126,16 @@ func (b *Box) AddAccount(o AccountOptions) (*Account, error) {
 }
 
 func (o AccountOptions) withDefaults() AccountOptions {
-	if o.Name == "" {
-		o.Name = o.AppID
-	}
-	if o.Kind == "" {
-		o.Kind = MiniProgram
-	}
-	if o.Mode == "" {
-		o.Mode = Plain
-	}
-	if o.Format == "" {
-		o.Format = XML
-	}
-	if o.Naming == "" {
-		o.Naming = NamingIgnored
-	}
+	o.Name, o.Kind, o.Mode = cmp.Or(o.Name, o.AppID), cmp.Or(o.Kind, MiniProgram), cmp.Or(o.Mode, Plain)
+	o.Format, o.Naming = cmp.Or(o.Format, XML), cmp.Or(o.Naming, NamingIgnored)
 	if o.Kind == OfficialAccount {
 		// https://developers.weixin.qq.com/doc/subscription/guide/product/kf/forwarding.html, read 2026-11.
 		o.Naming, o.ShowKfAccounts = NamingHonoured, true
 	}
 	a := &o.Allowance
-	if a.AfterMessage == 0 {
-		a.AfterMessage = 5
-	}
-	if a.MessageWindow == 0 {
-		a.MessageWindow = 48 * time.Hour
-	}
-	if a.AfterEnter == 0 {
-		a.AfterEnter = 2
-	}
-	if a.EnterWindow == 0 {
-		a.EnterWindow = time.Minute
-	}
+	a.AfterMessage, a.MessageWindow = cmp.Or(a.AfterMessage, 5), cmp.Or(a.MessageWindow, 48*time.Hour)
+	a.AfterEnter, a.EnterWindow = cmp.Or(a.AfterEnter, 2), cmp.Or(a.EnterWindow, time.Minute)
+	a.AfterFollow, a.FollowWindow = cmp.Or(a.AfterFollow, 3), cmp.Or(a.FollowWindow, time.Minute)
 	return o
 }
 
@@ -226,31 +209,4 @@ func (b *Box) Customer(a *Account, openid string) *Customer {
 		a.order = append(a.order, c)
 	}
 	return c
-}
-
-// Media makes a media id that the account may send for 3 days.
-// https://bookstack.cn/read/miniprogram-guide-20210305/01e9712bf4825d2b.md, read 2026-11.
-func (a *Account) Media() string {
-	a.box.mu.Lock()
-	defer a.box.unlock()
-	return a.newMedia()
-}
-
-const (
-	mediaLife = 3 * 24 * time.Hour
-	maxMedia  = 10_000 // kept; beyond, those over their time are forgotten
-)
-
-func (a *Account) newMedia() string {
-	now := a.box.opts.Now()
-	if len(a.media) >= maxMedia {
-		for id, made := range a.media {
-			if now.Sub(made) > mediaLife {
-				delete(a.media, id)
-			}
-		}
-	}
-	id := a.box.text(letters, 64)
-	a.media[id] = now
-	return id
 }

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,10 +13,11 @@ import (
 
 // A call is one API call, its body read.
 type call struct {
-	path    string
-	account *Account // nil for token calls
-	query   url.Values
-	body    []byte
+	path        string
+	account     *Account // nil for token calls
+	query       url.Values
+	contentType string // of the body
+	body        []byte
 }
 
 // A problem is an errcode and the beginning of its errmsg; code 0 is none.
@@ -39,32 +41,35 @@ type operation struct {
 	method string
 	open   bool // needs no access token
 	serve  func(*Box, call) (any, problem)
+	limit  int64 // bytes read of a call's body; 0 = maxCall
 }
 
 // operations is the API. Whatever is missing here answers 404.
 func operations() map[string]operation {
 	get, post := http.MethodGet, http.MethodPost
 	ops := map[string]operation{
-		"/cgi-bin/stable_token":                   {post, true, (*Box).stableToken},
-		"/cgi-bin/token":                          {get, true, (*Box).basicToken},
-		"/cgi-bin/message/custom/send":            {post, false, (*Box).send},
-		"/cgi-bin/message/custom/business/send":   {post, false, (*Box).businessSend},
-		"/cgi-bin/message/custom/typing":          {post, false, (*Box).typing},
-		"/cgi-bin/message/custom/business/typing": {post, false, (*Box).typing},
-		"/cgi-bin/customservice/getkflist":        {get, false, (*Box).agentList},
-		"/cgi-bin/customservice/getonlinekflist":  {get, false, (*Box).onlineList},
+		"/cgi-bin/stable_token":                   {method: post, open: true, serve: (*Box).stableToken},
+		"/cgi-bin/token":                          {method: get, open: true, serve: (*Box).basicToken},
+		"/cgi-bin/message/custom/send":            {method: post, serve: (*Box).send},
+		"/cgi-bin/message/custom/business/send":   {method: post, serve: (*Box).businessSend},
+		"/cgi-bin/message/custom/typing":          {method: post, serve: (*Box).typing},
+		"/cgi-bin/message/custom/business/typing": {method: post, serve: (*Box).typing},
+		"/cgi-bin/media/upload":                   {method: post, serve: (*Box).upload, limit: maxUpload},
+		"/cgi-bin/media/get":                      {method: get, serve: (*Box).download},
+		"/cgi-bin/customservice/getkflist":        {method: get, serve: (*Box).agentList},
+		"/cgi-bin/customservice/getonlinekflist":  {method: get, serve: (*Box).onlineList},
 	}
 	// Mini-programs may not; official accounts only if certified, which those of
 	// the Box are not.
 	// https://developers.weixin.qq.com/doc/service/api/customer/messctrl/api_createkfsession, read 2026-11.
 	refused := func(*Box, call) (any, problem) { return nil, unauthorized }
 	for name, method := range map[string]string{"create": post, "close": post, "getsession": get, "getsessionlist": get, "getwaitcase": get} {
-		ops["/customservice/kfsession/"+name] = operation{method, false, refused}
+		ops["/customservice/kfsession/"+name] = operation{method: method, serve: refused}
 	}
 	return ops
 }
 
-const maxCall = 1 << 20 // bytes read of a call's body
+const maxCall = 1 << 20 // bytes read of a call's body, unless its operation says more
 
 // Handler is the API as an http.Handler.
 func (b *Box) Handler() http.Handler {
@@ -75,12 +80,12 @@ func (b *Box) Handler() http.Handler {
 			http.NotFound(w, r)
 			return
 		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCall))
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, cmp.Or(op.limit, maxCall)))
 		if err != nil {
 			http.Error(w, http.StatusText(http.StatusRequestEntityTooLarge), http.StatusRequestEntityTooLarge)
 			return
 		}
-		b.answer(w, r, op, call{path: r.URL.Path, query: r.URL.Query(), body: body})
+		b.answer(w, r, op, call{path: r.URL.Path, query: r.URL.Query(), contentType: r.Header.Get("Content-Type"), body: body})
 	})
 }
 
@@ -97,13 +102,12 @@ func (b *Box) answer(w http.ResponseWriter, r *http.Request, op operation, c cal
 	if broken.Late && broken.strike(w) {
 		return
 	}
-	text := reply(out, p, b.rid())
-	w.Header().Set("Content-Type", "application/json")
+	text := reply(w.Header(), out, p, b.rid())
 	if broken.Truncate {
 		text = text[:len(text)/2]
 	}
 	// A caller who has hung up is no concern of WeChat's.
-	_, _ = w.Write(text) //nolint:gosec // JSON, and said to be; no browser reads it
+	_, _ = w.Write(text) //nolint:gosec // what it is said to be; no browser reads it
 }
 
 // strike answers with the trouble instead, if it is one of that sort.
@@ -193,8 +197,15 @@ func (b *Box) rid() string {
 	return strings.Join([]string{b.text(hex, 8), b.text(hex, 8), b.text(hex, 8)}, "-")
 }
 
-// reply writes an answer. Successful ones of some calls have no errcode.
-func reply(out any, p problem, rid string) []byte {
+// reply writes an answer: a file, or JSON. Successful ones of some calls have no
+// errcode.
+func reply(h http.Header, out any, p problem, rid string) []byte {
+	if f, ok := out.(file); ok {
+		h.Set("Content-Type", http.DetectContentType(f.bytes))
+		h.Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", f.name))
+		return f.bytes
+	}
+	h.Set("Content-Type", "application/json")
 	type status struct {
 		ErrCode int    `json:"errcode"`
 		ErrMsg  string `json:"errmsg"`

@@ -221,6 +221,8 @@ func TestSendShapes(t *testing.T) {
 		{"another account's openid", `{"touser":"oElsewhere","msgtype":"text","text":{"content":"x"}}`, 40003, "", ""},
 		{"empty text", `{"touser":"oOne","msgtype":"text","text":{"content":""}}`, 44004, "empty", ""},
 		{"no content", `{"touser":"oOne","msgtype":"text"}`, 47001, "text is missing", ""},
+		{"2048 bytes", `{"touser":"oOne","msgtype":"text","text":{"content":"` + strings.Repeat("你", 682) + `xx"}}`, 0, "", strings.Repeat("你", 682) + "xx"},
+		{"2049 bytes", `{"touser":"oOne","msgtype":"text","text":{"content":"` + strings.Repeat("你", 683) + `"}}`, 45002, "2048 bytes", ""},
 		{"half a link", `{"touser":"oOne","msgtype":"link","link":{"title":"t","url":"u"}}`, 47001, "link.description", ""},
 		{"unknown media", `{"touser":"oOne","msgtype":"image","image":{"media_id":"x"}}`, 40007, "", ""},
 		{"unknown element", `{"touser":"oOne","msgtype":"text","text":{"content":"x"},"extra":1}`, 47001, "element extra", ""},
@@ -242,7 +244,7 @@ func TestSendShapes(t *testing.T) {
 			t.Errorf("%s: faults = %v, want %q", tt.name, got, tt.rule)
 		}
 	}
-	if got := w.Calls(sendPath); got[0] != 5 || got[40003] != 2 {
+	if got := w.Calls(sendPath); got[0] != 6 || got[40003] != 2 {
 		t.Errorf("calls = %v", got)
 	}
 	w.clock.pass(3*24*time.Hour + time.Second)
@@ -354,6 +356,9 @@ func TestTyping(t *testing.T) {
 	typing("typing", "oOne", "Typing", 0)
 	w.clock.pass(16 * time.Second)
 	typing("typing", "oOne", "Typing", 45080)
+	if got := c.Typed(); got != 4 {
+		t.Errorf("typing was shown %d times, want 4", got)
+	}
 }
 
 func TestBrokenAPI(t *testing.T) {

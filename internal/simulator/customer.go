@@ -18,6 +18,8 @@ type Customer struct {
 	until  time.Time // and until when
 	spoke  time.Time // his last action
 	typing time.Time // until when "typing" is shown
+	typed  int       // how often it came up
+	gone   bool      // follows no longer
 
 	desk    deskState
 	agent   *Agent // deskServed, deskStuck: whose he is
@@ -31,6 +33,8 @@ type Received struct {
 	From Source
 	Type string // text, image, …; FaultLine and passive replies are text
 	Text string // of a text; else what there is to read: a title, an id
+
+	Media []byte // the picture of an image or a card; nil without one
 }
 
 // A Source is where a message to a customer came from.
@@ -44,7 +48,7 @@ const (
 	FromSystem Source = "system" // WeChat itself: the FaultLine
 )
 
-const maxInbox = 1000 // messages kept per customer, the newest
+const maxInbox = 10_000 // messages kept per customer, the newest
 
 // OpenID is the customer's openid.
 func (c *Customer) OpenID() string { return c.openid }
@@ -59,15 +63,22 @@ func (c *Customer) Inbox() []Received {
 	return slices.Clone(c.inbox)
 }
 
-// receive puts a message into the customer's chat. Locked.
+// receive puts a message into the customer's chat, if he is still there. Locked.
 func (c *Customer) receive(r Received) {
+	if c.gone {
+		return
+	}
 	b := c.account.box
 	r.At = b.opts.Now()
 	if len(c.inbox) >= maxInbox {
 		c.inbox = slices.Delete(c.inbox, 0, 1)
 	}
 	c.inbox = append(c.inbox, r)
-	b.emit(Event{Kind: Delivered, Account: c.account.o.Name, Customer: c.openid, Text: r.Text})
+	text := r.Text
+	if r.Type == "image" {
+		text = "[image]" // its text is but an id
+	}
+	b.emit(Event{Kind: Delivered, Account: c.account.o.Name, Customer: c.openid, Text: text})
 }
 
 // Tap comes through a contact button with a session-from, and returns when the
@@ -153,26 +164,6 @@ func (c *Customer) Raw(fields Fields) *Push {
 	}
 	c.pushes = append(c.pushes, p)
 	return p
-}
-
-// act is a customer's doing something: he may be sent messages now. The grants
-// do not add up; the larger number and the later end hold.
-// https://developers.weixin.qq.com/miniprogram/introduction/custom.html, read 2026-11.
-func (c *Customer) act(enter bool) {
-	now := c.account.box.opts.Now()
-	a := c.account.o.Allowance
-	grant, window := a.AfterMessage, a.MessageWindow
-	if enter {
-		grant, window = a.AfterEnter, a.EnterWindow
-	}
-	if now.After(c.until) {
-		c.left = 0
-	}
-	c.left = max(c.left, grant)
-	if end := now.Add(window); end.After(c.until) {
-		c.until = end
-	}
-	c.spoke = now
 }
 
 // Reached tells of every message of the customer which human has it.

@@ -12,7 +12,9 @@ type EventKind string
 // The kinds of events, and what Text is with each.
 const (
 	Tapped    EventKind = "tapped"    // a customer came through a contact button; its session-from
-	Said      EventKind = "said"      // a customer wrote; the text
+	Said      EventKind = "said"      // a customer wrote; the text, or [image] and the like
+	Followed  EventKind = "followed"  // a user follows an official account
+	Left      EventKind = "left"      // a user follows it no longer
 	Pushed    EventKind = "pushed"    // a push leaves for the server; its number
 	Repushed  EventKind = "repushed"  // the same push once more; its number
 	Straight  EventKind = "straight"  // a message goes to the agent who serves, past the server
@@ -22,7 +24,7 @@ const (
 	Taken     EventKind = "taken"     // an agent took a customer
 	Stuck     EventKind = "stranded"  // a customer waits for an agent who cannot take him; why
 	Ended     EventKind = "ended"     // a session ended; by whom
-	Delivered EventKind = "delivered" // a message reached a customer; its text
+	Delivered EventKind = "delivered" // a message reached a customer; its text, or [image]
 	Broken    EventKind = "broken"    // a rule was broken; which
 	Online    EventKind = "online"    // an agent came
 	Offline   EventKind = "offline"   // an agent went
@@ -52,6 +54,18 @@ func (e Event) String() string {
 		parts = append(parts, fmt.Sprintf("(%s)", e.Took.Round(100*time.Microsecond)))
 	}
 	return strings.Join(parts, " ")
+}
+
+// eventKind is what a customer did, by WeChat's name of the event.
+func eventKind(name string) EventKind {
+	switch name {
+	case "subscribe":
+		return Followed
+	case "unsubscribe":
+		return Left
+	default:
+		return Tapped
+	}
 }
 
 // emit tells of something that happened. Locked.

@@ -18,6 +18,7 @@ type Push struct {
 	kind     string // MsgType
 	fields   Fields
 	made     time.Time
+	refused  error // why it cannot be sent
 
 	acted   bool // the customer's allowance was renewed
 	tries   int  // how often it left for the server
@@ -94,9 +95,12 @@ func (p *Push) reach() Reach {
 
 // Send pushes to the server, again when no answer comes, and returns when the
 // push has been dealt with. While an agent serves the customer, messages go to
-// him instead. Its error is the context's, or ErrClosed; whatever the server
-// does is in the Result.
+// him instead. Its error is the context's, ErrClosed, or that there is no such
+// push; whatever the server does is in the Result.
 func (p *Push) Send(ctx context.Context) (Result, error) {
+	if p.refused != nil {
+		return Result{}, fmt.Errorf("push: %w", p.refused)
+	}
 	b := p.customer.account.box
 	ctx, leave, err := b.enter(ctx)
 	if err != nil {
@@ -154,9 +158,7 @@ func (p *Push) straight() bool {
 	c.account.expire()
 	if !p.acted {
 		p.acted = true
-		if !p.event() || p.fields.text("Event") == "user_enter_tempsession" {
-			c.act(p.event())
-		}
+		c.act(p)
 		b.emit(p.told())
 	}
 	if p.event() || p.tries > 0 || c.desk != deskServed {
@@ -172,7 +174,7 @@ func (p *Push) told() Event {
 	e := Event{Kind: Said, Account: p.customer.account.o.Name, Customer: p.customer.openid, Push: p.id}
 	switch p.kind {
 	case "event":
-		e.Kind, e.Text = Tapped, p.fields.text("SessionFrom")
+		e.Kind, e.Text = eventKind(p.fields.text("Event")), p.fields.text("SessionFrom")
 	case "text":
 		e.Text = p.fields.text("Content")
 	default:

@@ -220,6 +220,9 @@ func (q question) judgeText(m elements) verdict {
 	if m["Content"].text == "" {
 		return refuse("a passive text without Content")
 	}
+	if len(m["Content"].text) > maxText {
+		return refuse("a passive text of more than %d bytes", maxText)
+	}
 	return verdict{answer: Answer{Kind: AnswerText}, text: m["Content"].text}
 }
 

@@ -215,3 +215,20 @@ func TestPassiveTextOfAnOfficialAccount(t *testing.T) {
 	}
 	w.want(t, c, "lost")
 }
+
+func TestPassiveTextIsLimited(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{}, board())
+	text := strings.Repeat("x", 2048)
+	w.server.answer = func(_ *http.Request, h heard) answer {
+		return h.seal(append(replace(h.transfer(), "MsgType", "text"), Field{"Content", text}))
+	}
+	c := w.Customer(w.account, "oAgent")
+	if r := say(t, c, "列表"); r.Attempts[0].Wrong != "" {
+		t.Errorf("2048 bytes: %+v", r)
+	}
+	text += "x"
+	if r := say(t, c, "列表"); r.Reach.Fate != FateFault || !strings.Contains(r.Attempts[0].Wrong, "2048 bytes") {
+		t.Errorf("2049 bytes: %+v", r)
+	}
+}
