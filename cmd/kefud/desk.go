@@ -32,7 +32,7 @@ func account(a *config.App, server string) simulator.AccountOptions {
 		OriginalID: cmp.Or(a.OriginalID, "gh_"+string(a.Name)), Token: a.Token.Reveal(), AESKey: a.EncodingAESKey.Reveal(),
 		Mode: simulator.Mode(a.Encryption), Format: simulator.XML,
 		Targets:        []string{strings.TrimSuffix(server, "/") + "/wechat/" + string(a.Name)},
-		ShowKfAccounts: true,
+		ShowKfAccounts: true, Switchboard: a.Role == config.RoleSwitchboard,
 		Allowance: simulator.Allowance{
 			AfterMessage: a.Allowance.AfterMessage, MessageWindow: a.Allowance.AfterMessageWindow,
 			AfterEnter: a.Allowance.AfterEnter, EnterWindow: a.Allowance.AfterEnterWindow,

@@ -31,7 +31,8 @@ func (p *program) simulateCommand() *cobra.Command {
 		Long: `Play WeChat against a running server: customers tap buttons and write, pushes are
 signed (and encrypted) as each app's configuration asks, an answer is awaited for
 5 s and the push then sent again, transfers land at a simulated desk. At the end
-stand counts, latencies, and how many customers were left without a human.
+stand counts, latencies, and how many customers were left without a human. What an
+agent's own chat has counts as reached; no customer enters at a switchboard.
 
 The apps, their tokens and keys, and the agents come from the configuration that
 the server runs with; openids and texts are made up. For the server to see who is

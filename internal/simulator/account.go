@@ -79,6 +79,10 @@ type AccountOptions struct {
 	Naming     Naming   // mini-programs only; "" = NamingIgnored
 	Allowance  Allowance
 
+	// Switchboard says that agents chat with the account, and no customers: what
+	// is sent to it is relayed. Official accounts only.
+	Switchboard bool
+
 	TextNumbers    bool // MsgId and CreateTime come as text in JSON, as was seen
 	ShowKfAccounts bool // the online list tells kf_account; official accounts always do
 }
@@ -154,6 +158,7 @@ func (o AccountOptions) check() error {
 	refuse(!slices.Contains([]Naming{NamingIgnored, NamingHonoured, NamingFault}, o.Naming), "no such naming")
 	// https://developers.weixin.qq.com/doc/offiaccount/Getting_Started/message-push.html, read 2026-11.
 	refuse(o.Kind == OfficialAccount && o.Format != XML, "official accounts push XML only")
+	refuse(o.Kind != OfficialAccount && o.Switchboard, "only an official account can be a switchboard")
 	refuse(o.Mode != Plain && o.AESKey == "", "encryption needs an EncodingAESKey")
 	for _, target := range o.Targets {
 		u, err := url.Parse(target)
@@ -164,6 +169,9 @@ func (o AccountOptions) check() error {
 
 // Name is the account's name.
 func (a *Account) Name() string { return a.o.Name }
+
+// Switchboard reports whether agents chat with the account, and no customers.
+func (a *Account) Switchboard() bool { return a.o.Switchboard }
 
 // SetTargets changes where the account pushes to.
 func (a *Account) SetTargets(targets ...string) error {

@@ -466,6 +466,7 @@ func TestAccountsAreChecked(t *testing.T) {
 		{"bad key", func(o *AccountOptions) { o.AESKey = "x" }, "43"},
 		{"bad target", func(o *AccountOptions) { o.Targets = []string{"ftp://x"} }, "http URL"},
 		{"no app id", func(o *AccountOptions) { o.AppID = "" }, "app id"},
+		{"a mini-program as a switchboard", func(o *AccountOptions) { o.Switchboard = true }, "switchboard"},
 		{"twice", func(*AccountOptions) {}, "has its app id"},
 	}
 	for _, tt := range tests {

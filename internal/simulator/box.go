@@ -82,6 +82,7 @@ type Box struct {
 	closed   bool
 	cancels  map[int64]context.CancelFunc // of everything that waits
 	servers  []*http.Server
+	index    index // of what chats may come to hold
 	events   []Event
 	stirred  bool          // something has changed since changed was last closed
 	telling  bool          // somebody is passing events on

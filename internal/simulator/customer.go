@@ -1,15 +1,19 @@
 package simulator
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
 )
 
-// A Customer is a WeChat user within one account.
+// A Customer is a WeChat user within one account. One of a switchboard is an
+// agent, who chats with it from his own WeChat.
 type Customer struct {
 	account *Account
 	openid  string
+	name    string // "" = openid
+	chat    chat   // of a switchboard
 
 	pushes []*Push
 	inbox  []Received
@@ -53,6 +57,31 @@ const maxInbox = 10_000 // messages kept per customer, the newest
 // OpenID is the customer's openid.
 func (c *Customer) OpenID() string { return c.openid }
 
+// SetName gives the customer a name for people: an agent's, of one of a switchboard.
+func (c *Customer) SetName(name string) {
+	c.account.box.mu.Lock()
+	defer c.account.box.mu.Unlock()
+	c.name = name
+}
+
+// Name is the customer's name, or his openid if he was given none.
+func (c *Customer) Name() string {
+	c.account.box.mu.Lock()
+	defer c.account.box.mu.Unlock()
+	return c.chatName()
+}
+
+// chatName is Name. Locked.
+func (c *Customer) chatName() string { return cmp.Or(c.name, c.openid) }
+
+// agentName is the name of who is an agent; "" of a customer. Locked.
+func (c *Customer) agentName() string {
+	if !c.account.o.Switchboard {
+		return ""
+	}
+	return c.chatName()
+}
+
 // Account is the customer's account.
 func (c *Customer) Account() *Account { return c.account }
 
@@ -78,7 +107,10 @@ func (c *Customer) receive(r Received) {
 	if r.Type == "image" {
 		text = "[image]" // its text is but an id
 	}
-	b.emit(Event{Kind: Delivered, Account: c.account.o.Name, Customer: c.openid, Text: text})
+	b.emit(Event{Kind: Delivered, Account: c.account.o.Name, Customer: c.openid, Agent: c.agentName(), Text: text})
+	if r.From == FromAPI && c.account.o.Switchboard {
+		c.carry(r)
+	}
 }
 
 // Tap comes through a contact button with a session-from, and returns when the
@@ -162,6 +194,8 @@ func (c *Customer) Raw(fields Fields) *Push {
 			}
 		}
 	}
+	m, _ := c.account.medium(cmp.Or(fields.text("MediaId"), fields.text("ThumbMediaId")))
+	p.picture = string(m.bytes)
 	c.pushes = append(c.pushes, p)
 	return p
 }

@@ -24,7 +24,8 @@ const (
 	Taken     EventKind = "taken"     // an agent took a customer
 	Stuck     EventKind = "stranded"  // a customer waits for an agent who cannot take him; why
 	Ended     EventKind = "ended"     // a session ended; by whom
-	Delivered EventKind = "delivered" // a message reached a customer; its text, or [image]
+	Delivered EventKind = "delivered" // a message reached a customer, or an agent's chat; its text, or [image]
+	Relayed   EventKind = "relayed"   // an agent's own chat has a customer's message; its text, or [image]
 	Broken    EventKind = "broken"    // a rule was broken; which
 	Online    EventKind = "online"    // an agent came
 	Offline   EventKind = "offline"   // an agent went
@@ -36,7 +37,7 @@ type Event struct {
 	Kind     EventKind
 	Account  string // name
 	Customer string // openid; "" if it is about none
-	Agent    string // nick; "" if it is about none
+	Agent    string // nick, or the name of his chat; "" if it is about none
 	Push     int64  // Push.ID; 0 if it is about none
 	Text     string
 	Took     time.Duration // Answered and Unheard: since the push left

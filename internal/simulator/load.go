@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
 
 // LoadOptions say whom Load plays. Shares are from 0 to 1.
 type LoadOptions struct {
-	Accounts    []*Account // customers are spread over them evenly; nil = all of the Box
+	Accounts    []*Account // customers are spread over them evenly, switchboards left out; nil = all of the Box
 	Customers   int
 	Messages    int      // per customer
 	Tags        []string // session-from values, drawn evenly; nil = an empty one
@@ -56,12 +57,13 @@ type player struct {
 func (b *Box) Load(ctx context.Context, o LoadOptions) (LoadReport, error) {
 	b.mu.Lock()
 	if o.Accounts == nil {
-		o.Accounts = append(o.Accounts, b.accounts...)
+		o.Accounts = b.accounts
 	}
+	o.Accounts = slices.DeleteFunc(slices.Clone(o.Accounts), (*Account).Switchboard)
 	before := b.broken
 	b.mu.Unlock()
 	if len(o.Accounts) == 0 {
-		return LoadReport{}, errors.New("load: no accounts")
+		return LoadReport{}, errors.New("load: no accounts with customers")
 	}
 	if len(o.Tags) == 0 {
 		o.Tags = []string{""}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 )
@@ -18,37 +17,17 @@ type Push struct {
 	kind     string // MsgType
 	fields   Fields
 	made     time.Time
-	refused  error // why it cannot be sent
+	refused  error  // why it cannot be sent
+	said     string // what a chat must hold to have it, as plain makes it
+	picture  string // its bytes
 
 	acted   bool // the customer's allowance was renewed
 	tries   int  // how often it left for the server
 	fate    Fate
 	agent   *Agent // FateAgent, FateStranded
+	chats   []*Customer
 	answer  Answer // the first good one
 	settled bool
-}
-
-// A Fate is what has become of a customer's message.
-type Fate string
-
-// The fates. Whoever is queued will be seen by WeChat's desk.
-const (
-	FatePending  Fate = "pending"  // not sent, or on its way
-	FateAgent    Fate = "agent"    // an agent at the desk has it
-	FateQueued   Fate = "queued"   // it waits at the desk for any agent
-	FateStranded Fate = "stranded" // it waits for one agent, who cannot take it; nobody else sees it
-	FateLost     Fate = "lost"     // the server took it, and nobody has it
-	FateFault    Fate = "fault"    // no answer or a malformed one: the customer saw the FaultLine
-	FateNone     Fate = "none"     // none is due: an event, or a type that the server need not know
-)
-
-// A Reach tells which human has a message.
-type Reach struct {
-	Push  int64 // Push.ID
-	Type  string
-	Text  string
-	Fate  Fate
-	Agent string // nick; FateAgent and FateStranded
 }
 
 // A Result is what one sending of a push came to.
@@ -73,25 +52,6 @@ func (p *Push) ID() int64 { return p.id }
 func (p *Push) Customer() *Customer { return p.customer }
 
 func (p *Push) event() bool { return p.kind == "event" }
-
-// owed reports whether the message must reach a human: the types that the
-// documents list do.
-// https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/receive.html, read 2026-11.
-func (p *Push) owed() bool {
-	return slices.Contains([]string{"text", "image", "miniprogrampage"}, p.kind)
-}
-
-// reach tells where the message is. Locked.
-func (p *Push) reach() Reach {
-	r := Reach{Push: p.id, Type: p.kind, Text: p.fields.text("Content"), Fate: p.fate}
-	if r.Fate == "" {
-		r.Fate = FatePending
-	}
-	if p.agent != nil {
-		r.Agent = p.agent.o.Nick
-	}
-	return r
-}
 
 // Send pushes to the server, again when no answer comes, and returns when the
 // push has been dealt with. While an agent serves the customer, messages go to
@@ -171,7 +131,7 @@ func (p *Push) straight() bool {
 
 // told is the event of what the customer did.
 func (p *Push) told() Event {
-	e := Event{Kind: Said, Account: p.customer.account.o.Name, Customer: p.customer.openid, Push: p.id}
+	e := Event{Kind: Said, Account: p.customer.account.o.Name, Customer: p.customer.openid, Agent: p.customer.agentName(), Push: p.id}
 	switch p.kind {
 	case "event":
 		e.Kind, e.Text = eventKind(p.fields.text("Event")), p.fields.text("SessionFrom")

@@ -10,7 +10,7 @@ import (
 
 // Accounted is what became of all that customers did.
 type Accounted struct {
-	Customers int // who did anything
+	Customers int // who did anything; agents at a switchboard are not among them
 	Alone     int // of them, with a message that no human has or will have: stranded, lost or at fault
 
 	Messages int // what customers wrote, the sum of the following
@@ -23,8 +23,11 @@ type Accounted struct {
 	Odd      int // of types that need not reach a human, and did not
 
 	Straight    int // of Reached, those that went past the server
-	Events      int // enter and other events
+	Relayed     int // of Reached, those that an agent's own chat has
+	Events      int // enter and other events, of customers and agents
 	EventFaults int // of Events, those without a good answer, or not sent yet
+	Words       int // what agents wrote at switchboards
+	WordFaults  int // of Words, those without a good answer, or not sent yet
 	Pushes      int // exchanges with the server
 	Repushes    int // of Pushes, those of a push that had been made before
 	Broken      int // rules of WeChat broken, by answers and API calls
@@ -38,7 +41,7 @@ func (a Accounted) AddsUp() bool {
 // Well reports whether nothing went wrong: every message reached a human or
 // will, and the server broke no rule.
 func (a Accounted) Well() bool {
-	return a.AddsUp() && a.Alone == 0 && a.Pending == 0 && a.EventFaults == 0 && a.Broken == 0
+	return a.AddsUp() && a.Alone == 0 && a.Pending == 0 && a.EventFaults == 0 && a.WordFaults == 0 && a.Broken == 0
 }
 
 // Accounted sums up everything since the Box was made.
@@ -60,7 +63,9 @@ func (c *Customer) sum(to *Accounted) {
 	if len(c.pushes) == 0 {
 		return
 	}
-	to.Customers++
+	if !c.account.o.Switchboard {
+		to.Customers++
+	}
 	alone := false
 	for _, p := range c.pushes {
 		to.Pushes += p.tries
@@ -72,21 +77,42 @@ func (c *Customer) sum(to *Accounted) {
 			}
 			continue
 		}
-		to.Messages++
-		*to.count(p.fate)++
-		if p.fate == FateAgent && p.tries == 0 {
-			to.Straight++
+		if c.account.o.Switchboard {
+			to.word(p.fate)
+			continue
 		}
-		alone = alone || p.fate == FateStranded || p.fate == FateLost || p.fate == FateFault
+		fate := p.current()
+		to.message(fate, p.tries == 0)
+		alone = alone || fate == FateStranded || fate == FateLost || fate == FateFault
 	}
 	if alone {
 		to.Alone++
 	}
 }
 
+// word counts what an agent wrote at a switchboard.
+func (a *Accounted) word(f Fate) {
+	a.Words++
+	if f == "" || f == FateFault {
+		a.WordFaults++
+	}
+}
+
+// message counts a customer's message, past the server or not.
+func (a *Accounted) message(f Fate, past bool) {
+	a.Messages++
+	*a.count(f)++
+	switch {
+	case f == FateRelayed:
+		a.Relayed++
+	case f == FateAgent && past:
+		a.Straight++
+	}
+}
+
 func (a *Accounted) count(f Fate) *int {
 	switch f {
-	case FateAgent:
+	case FateAgent, FateRelayed:
 		return &a.Reached
 	case FateQueued:
 		return &a.Queued
@@ -124,7 +150,7 @@ func newLatency(took []time.Duration) Latency {
 func (a Accounted) rows(row func(name string, value any, what string)) {
 	row("customers", a.Customers, "who did anything")
 	row("messages", a.Messages, "what they wrote, of which")
-	row("  reached", a.Reached, fmt.Sprintf("an agent has it (%d past the server)", a.Straight))
+	row("  reached", a.Reached, fmt.Sprintf("an agent has it (%d past the server, %d by relay)", a.Straight, a.Relayed))
 	row("  queued", a.Queued, "waits at WeChat's desk for any agent")
 	row("  stranded", a.Stranded, "waits for an agent who is not there")
 	row("  lost", a.Lost, "the server took it, nobody has it")
@@ -132,6 +158,7 @@ func (a Accounted) rows(row func(name string, value any, what string)) {
 	row("  pending", a.Pending, "not sent, or on its way")
 	row("  odd", a.Odd, "of types that need no human")
 	row("events", a.Events, fmt.Sprintf("%d without a good answer", a.EventFaults))
+	row("words", a.Words, fmt.Sprintf("what agents wrote at switchboards, %d without a good answer", a.WordFaults))
 	row("pushes", a.Pushes, fmt.Sprintf("%d of them re-pushes", a.Repushes))
 	row("broken", a.Broken, "rules of WeChat, by answers or API calls")
 }

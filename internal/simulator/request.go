@@ -59,7 +59,9 @@ func (p *Push) pack() (parcel, error) {
 	}
 	target := a.o.Targets[a.next%len(a.o.Targets)]
 	a.next++
-	p.tries++
+	if p.tries++; p.tries == 1 {
+		b.index.add(p)
+	}
 	e := Event{Kind: Pushed, Account: a.o.Name, Customer: c.openid, Push: p.id, Text: strconv.FormatInt(p.id, 10)}
 	if p.tries > 1 {
 		e.Kind = Repushed
