@@ -1,8 +1,8 @@
 // Package simulator is a WeChat in a box: virtual customers who tap contact
 // buttons and write, the signed pushes that follow, WeChat's own desk with its
-// agents, and the API that a server calls. It judges every answer it gets as
-// strictly as WeChat's documents allow, and keeps account of which human each
-// message reached.
+// agents, agents who chat with a switchboard from their own WeChat, and the API
+// that a server calls. It judges every answer it gets as strictly as WeChat's
+// documents allow, and keeps account of which human each message reached.
 //
 // It shares no code with the server it plays against, so that each checks the
 // other. Facts about WeChat carry the address they were read at; where the

@@ -14,7 +14,7 @@ import (
 
 const (
 	splitFrom = 1500 // bytes; a shorter text is not split over several messages
-	maxMark   = 48   // bytes of a mark before or behind a text, in its line
+	maxMark   = 64   // bytes of a mark before or behind a text, in its line
 	maxHint   = 200  // bytes of the lines behind a part of a text
 	minPart   = 16   // bytes of a part of a text, unless it is the last
 )
