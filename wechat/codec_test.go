@@ -181,6 +181,18 @@ func samples() []samplePush {
 			kefu.Message{Kind: kefu.KindEvent, Type: "kf_create_session", Key: "e:1789999990:kf_create_session"},
 		},
 		{
+			"follow",
+			headXML + "<MsgType><![CDATA[event]]></MsgType><Event><![CDATA[subscribe]]></Event><EventKey><![CDATA[qrscene_1]]></EventKey></xml>",
+			headJSON + `"MsgType":"event","Event":"subscribe","EventKey":"qrscene_1"}`,
+			kefu.Message{Kind: kefu.KindFollow, Type: "subscribe", Key: "e:1789999990:subscribe"},
+		},
+		{
+			"unfollow",
+			headXML + "<MsgType><![CDATA[event]]></MsgType><Event><![CDATA[unsubscribe]]></Event><EventKey><![CDATA[]]></EventKey></xml>",
+			headJSON + `"MsgType":"event","Event":"unsubscribe","EventKey":""}`,
+			kefu.Message{Kind: kefu.KindUnfollow, Type: "unsubscribe", Key: "e:1789999990:unsubscribe"},
+		},
+		{
 			"unknown type",
 			headXML + "<MsgType><![CDATA[hologram]]></MsgType><Content>a</Content>" + idXML,
 			headJSON + `"MsgType":"hologram","Content":"a",` + idJSON,

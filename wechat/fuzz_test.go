@@ -19,7 +19,8 @@ import (
 func wantSound(t *testing.T, c *Codec, p Push) {
 	t.Helper()
 	m := p.Message
-	if m.Customer.App != "shop" || m.Kind.Routed() && m.Customer.User == "" {
+	named := m.Kind.Routed() || m.Kind == kefu.KindFollow || m.Kind == kefu.KindUnfollow
+	if m.Customer.App != "shop" || named && m.Customer.User == "" {
 		t.Fatalf("customer %+v of kind %s", m.Customer, m.Kind)
 	}
 	if len(m.Customer.User) > maxUser || len(m.Receiver) > maxUser || len(m.Tag) > maxTag || len(m.Type) > maxType || len(m.Key) > 256 {
@@ -36,13 +37,18 @@ func wantSound(t *testing.T, c *Codec, p Push) {
 	if m.Customer.User == "" {
 		return
 	}
-	body, contentType, err := c.Seal(p, decided(kefu.WayNamed, "kf2001@gh_1a2b3c"))
-	if err != nil {
-		t.Fatalf("Seal: %v", err)
-	}
-	f, _, err := c.parse(body)
-	if err != nil || f != p.outer || (f == formatJSON) != (contentType == typeJSON) {
-		t.Fatalf("answer %q as %s: %v", body, contentType, err)
+	for _, d := range []kefu.Decision{decided(kefu.WayNamed, "kf2001@gh_1a2b3c"), texted("a" + m.Text)} {
+		body, contentType, err := c.Seal(p, d)
+		if err != nil {
+			t.Fatalf("Seal: %v", err)
+		}
+		f, got, err := c.parse(body)
+		if err != nil || f != p.outer || (f == formatJSON) != (contentType == typeJSON) {
+			t.Fatalf("answer %q as %s: %v", body, contentType, err)
+		}
+		if d.Answer.Text != "" && p.key == nil && got.content != passiveText(d.Answer.Text) {
+			t.Fatalf("answer %q, want the text %q", body, d.Answer.Text)
+		}
 	}
 }
 
@@ -115,6 +121,7 @@ func FuzzMessageXML(f *testing.F) {
 	f.Add("<xml><Content>a&amp;&#x4f60;<![CDATA[b]]>c<!-- d --><i e='>'/></Content><?f?></xml>")
 	f.Add("<xml><Content><![CDATA[a]]></Content><Content><![CDATA[<![CDATA[]]]]><![CDATA[>]]></Content>")
 	f.Add("<!DOCTYPE a><xml/>")
+	f.Add("<xml><MsgType>event</MsgType><Event>subscribe</Event></xml>")
 	c := mustCodec(f, CodecOptions{Encryption: Plain})
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.HasPrefix(text, "<") {

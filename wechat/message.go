@@ -12,12 +12,15 @@ import (
 )
 
 const (
-	maxTag     = 1000 // bytes of session-from; WeChat cuts there
-	maxType    = 64   // bytes of kefu.Message.Type
-	maxKey     = 64   // characters of each text that a kefu.MessageKey keeps as it is
-	maxUser    = 128  // bytes of an openid; WeChat's have 28
-	typeEvent  = "event"
-	eventEnter = "user_enter_tempsession"
+	maxTag  = 1000 // bytes of session-from; WeChat cuts there
+	maxType = 64   // bytes of kefu.Message.Type
+	maxKey  = 64   // characters of each text that a kefu.MessageKey keeps as it is
+	maxUser = 128  // bytes of an openid; WeChat's have 28
+
+	typeEvent     = "event"
+	eventEnter    = "user_enter_tempsession"
+	eventFollow   = "subscribe"
+	eventUnfollow = "unsubscribe"
 )
 
 // fields are the elements of a push that somebody here reads, as text: numbers
@@ -74,7 +77,8 @@ func (f *fields) slot(name string) *string {
 }
 
 // message makes the push a message of the app's customer. A push that has to be
-// routed and does not say whose it is, is ErrUnreadable.
+// routed and does not say whose it is, is ErrUnreadable; a follow of nobody is
+// any other event.
 func (f *fields) message(app kefu.AppID) (kefu.Message, error) {
 	m := kefu.Message{
 		Customer: kefu.CustomerID{App: app, User: userName(f.fromUserName)},
@@ -86,6 +90,9 @@ func (f *fields) message(app kefu.AppID) (kefu.Message, error) {
 	}
 	if m.Kind.Routed() && m.Customer.User == "" {
 		return kefu.Message{}, fmt.Errorf("%w: no FromUserName", ErrUnreadable)
+	}
+	if m.Customer.User == "" && (m.Kind == kefu.KindFollow || m.Kind == kefu.KindUnfollow) {
+		m.Kind = kefu.KindEvent
 	}
 	switch m.Kind {
 	case kefu.KindText:
@@ -99,13 +106,16 @@ func (f *fields) message(app kefu.AppID) (kefu.Message, error) {
 		m.Title, m.Page, m.CardApp = repaired(f.title), repaired(f.pagePath), repaired(f.appID)
 	case kefu.KindEnter:
 		m.Tag = f.sessionFrom[:min(len(f.sessionFrom), maxTag)]
-	case kefu.KindUnknown, kefu.KindEvent:
+	case kefu.KindUnknown, kefu.KindEvent, kefu.KindFollow, kefu.KindUnfollow:
 	}
 	return m, nil
 }
 
-// kind tells what the push is about. The types that only official accounts get:
-// https://developers.weixin.qq.com/doc/service/en/guide/product/message/Receiving_standard_messages.html,
+// kind tells what the push is about. The types and events that only official
+// accounts get:
+// https://developers.weixin.qq.com/doc/service/en/guide/product/message/Receiving_standard_messages.html
+// and "关注/取消关注事件",
+// https://developers.weixin.qq.com/doc/offiaccount/Message_Management/Receiving_event_pushes.html,
 // read 2026-11.
 func (f *fields) kind() kefu.Kind {
 	switch f.msgType {
@@ -118,12 +128,21 @@ func (f *fields) kind() kefu.Kind {
 	case "voice", "video", "shortvideo", "location", "link", "file":
 		return kefu.KindMedia
 	case typeEvent:
-		if f.event == eventEnter {
-			return kefu.KindEnter
-		}
-		return kefu.KindEvent
+		return f.eventKind()
 	}
 	return kefu.KindUnknown
+}
+
+func (f *fields) eventKind() kefu.Kind {
+	switch f.event {
+	case eventEnter:
+		return kefu.KindEnter
+	case eventFollow:
+		return kefu.KindFollow
+	case eventUnfollow:
+		return kefu.KindUnfollow
+	}
+	return kefu.KindEvent
 }
 
 func (f *fields) typeName() string {

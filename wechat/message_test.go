@@ -149,6 +149,8 @@ func TestOpenNotRouted(t *testing.T) {
 		`{"action":"CheckContainerPath"}`: {Key: "t:::" + kefu.MessageKey(digest("\x00\x00\x00\x00"))},
 		`{"MsgType":"event","Event":"x","CreateTime":1.5}`:          {Kind: kefu.KindEvent, Type: "x", Key: "e:1.5:x"},
 		`{"MsgType":"event"}`:                                       {Kind: kefu.KindEvent, Type: "event", Key: "e::"},
+		`{"MsgType":"event","Event":"subscribe","CreateTime":1}`:    {Kind: kefu.KindEvent, Type: "subscribe", Key: "e:1:subscribe", At: time.Unix(1, 0).UTC()},
+		`{"MsgType":"event","Event":"unsubscribe"}`:                 {Kind: kefu.KindEvent, Type: "unsubscribe", Key: "e::unsubscribe"},
 		`{"MsgType":"Text","MsgId":1}`:                              {Type: "Text", Key: "1"},
 		`{"MsgType":"hologram","MsgId":2,"FromUserName":"o\u0000"}`: {Type: "hologram", Key: "2"},
 	}

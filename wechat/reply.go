@@ -18,39 +18,48 @@ const (
 
 	success      = "success"
 	transferType = "transfer_customer_service"
+	textType     = "text"
+
+	maxContent = 2048 // bytes of a passive text
+	ellipsis   = "…"  // at the end of one that was longer
 )
 
 // Seal writes the answer that a decision is, and gives its Content-Type.
 //
-// A transfer goes in the push's own format, encrypted if the push was, with the
-// key that opened it; it names the account of WayNamed. All else is "success",
-// which is never encrypted. The error is that of a push without a customer to
-// transfer, or of the source of random bytes.
+// A transfer and a text go in the push's own format, encrypted if the push was,
+// with the key that opened it. A transfer names the account of WayNamed. A text
+// keeps its line breaks and tabs, loses other control characters, and is cut
+// where WeChat would refuse it; an empty one is "success", as all else is, which
+// is never encrypted. The error is that of a push without a customer to answer,
+// or of the source of random bytes.
 //
 // WeChat, "消息推送",
 // https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push.html,
 // "转发消息",
-// https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/trans.html
-// and for TransInfo
+// https://developers.weixin.qq.com/miniprogram/dev/framework/open-ability/customer-message/trans.html,
+// for TransInfo
 // https://developers.weixin.qq.com/doc/subscription/guide/product/kf/forwarding.html,
+// and for texts, of 2048 bytes at most, "被动回复用户消息",
+// https://developers.weixin.qq.com/doc/offiaccount/Message_Management/Passive_user_reply_message.html,
 // read 2026-11.
 func (c *Codec) Seal(p Push, d kefu.Decision) ([]byte, string, error) {
-	if !d.Answer.Way.Transfers() {
+	r, ok := c.reply(p, d)
+	if !ok {
 		return []byte(success), typeText, nil
 	}
-	if p.Message.Customer.User == "" {
-		return nil, "", errors.New("seal transfer: the push has no customer")
+	if r.ToUserName == "" {
+		return nil, "", errors.New("seal reply: the push has no customer")
 	}
-	body, err := c.transfer(p, d).write(p.inner)
+	body, err := r.write(p.inner)
 	if err != nil {
-		return nil, "", fmt.Errorf("write transfer: %w", err)
+		return nil, "", fmt.Errorf("write reply: %w", err)
 	}
 	if p.key == nil {
 		return body, contentType(p.inner), nil
 	}
 	sealed, err := c.encrypted(p, body)
 	if err != nil {
-		return nil, "", fmt.Errorf("encrypt transfer: %w", err)
+		return nil, "", fmt.Errorf("encrypt reply: %w", err)
 	}
 	if body, err = sealed.write(p.outer); err != nil {
 		return nil, "", fmt.Errorf("write envelope: %w", err)
@@ -65,45 +74,73 @@ func contentType(f format) string {
 	return typeXML
 }
 
-// A transfer hands the customer to WeChat's desk.
-type transfer struct {
+// A reply is an answer that says something: it hands the customer to WeChat's
+// desk, or is a text. The order is WeChat's.
+type reply struct {
 	ToUserName   string
 	FromUserName string
 	CreateTime   int64
 	MsgType      string
+	Content      string     `json:",omitempty"`
 	TransInfo    *transInfo `json:",omitempty"`
 }
 
 type transInfo struct{ KfAccount string }
 
-// transfer is the same for a push and its repeats.
-func (c *Codec) transfer(p Push, d kefu.Decision) transfer {
+// reply is the same for a push and its repeats; false if the answer is nothing
+// but "success".
+func (c *Codec) reply(p Push, d kefu.Decision) (reply, bool) {
 	at := d.At
 	if at.IsZero() {
 		at = c.now()
 	}
-	t := transfer{
+	r := reply{
 		ToUserName: p.Message.Customer.User, FromUserName: cmp.Or(p.Message.Receiver, c.original),
-		CreateTime: at.Unix(), MsgType: transferType,
+		CreateTime: at.Unix(),
+	}
+	switch {
+	case d.Answer.Way.Transfers():
+		r.MsgType = transferType
+	case d.Answer.Way == kefu.WayText:
+		r.MsgType, r.Content = textType, passiveText(d.Answer.Text)
+		return r, r.Content != ""
+	default:
+		return reply{}, false
 	}
 	if d.Answer.Way == kefu.WayNamed && d.Answer.Account != "" {
-		t.TransInfo = &transInfo{KfAccount: d.Answer.Account}
+		r.TransInfo = &transInfo{KfAccount: d.Answer.Account}
 	}
-	return t
+	return r, true
 }
 
-func (t transfer) write(f format) ([]byte, error) {
+// passiveText gives a text as a passive answer can hold it; "" for one that
+// shows nothing. Beyond what printable drops, XML has no U+FFFE and U+FFFF.
+func passiveText(text string) string {
+	text = strings.NewReplacer("\ufffe", "", "\uffff", "").Replace(printable(text))
+	if strings.TrimSpace(text) == "" {
+		return ""
+	}
+	if len(text) <= maxContent {
+		return text
+	}
+	return cutText(text, maxContent-len(ellipsis)) + ellipsis
+}
+
+func (r reply) write(f format) ([]byte, error) {
 	if f == formatJSON {
-		return json.Marshal(t)
+		return json.Marshal(r)
 	}
 	w := newXMLWriter()
-	w.text("ToUserName", t.ToUserName)
-	w.text("FromUserName", t.FromUserName)
-	w.number("CreateTime", t.CreateTime)
-	w.text("MsgType", t.MsgType)
-	if t.TransInfo != nil {
+	w.text("ToUserName", r.ToUserName)
+	w.text("FromUserName", r.FromUserName)
+	w.number("CreateTime", r.CreateTime)
+	w.text("MsgType", r.MsgType)
+	if r.Content != "" {
+		w.text("Content", r.Content)
+	}
+	if r.TransInfo != nil {
 		w.raw("<TransInfo>")
-		w.text("KfAccount", t.TransInfo.KfAccount)
+		w.text("KfAccount", r.TransInfo.KfAccount)
 		w.raw("</TransInfo>")
 	}
 	return w.document(), nil
