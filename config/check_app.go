@@ -1,6 +1,17 @@
 package config
 
-import "kefud/kefu"
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"kefud/kefu"
+)
+
+// leastKept is the shortest time for which a transcript is worth keeping.
+const leastKept = time.Hour
 
 func (k *checker) app(path string, a *App) {
 	if a.Encryption == EncryptionCompatible || a.Encryption == EncryptionSafe {
@@ -14,6 +25,8 @@ func (k *checker) app(path string, a *App) {
 		k.needed(within(path, "encoding_aes_key"), string(a.EncodingAESKey), "write the present EncodingAESKey; previous_encoding_aes_key is only for the time of a change")
 	}
 	k.notices(within(path, "notices"), a.Notices)
+	k.texts(within(path, "texts"), a)
+	k.transcript(within(path, "transcript"), a.Transcript)
 	if a.Role == RoleSwitchboard {
 		k.switchboardOnly(path, a)
 		return
@@ -46,11 +59,66 @@ func (k *checker) notices(path string, n Notices) {
 		if err == nil {
 			continue
 		}
-		at, wrong := within(path, string(kind)), "is no template"
-		if _, outside := k.from[at]; !outside {
-			wrong += ": " + err.Error()
+		at := within(path, string(kind))
+		k.add(at, k.template(at, err), "use text, {{.Agent}}, {{.Entry}}, {{.Position}} and {{if .Agent}}…{{else}}…{{end}}")
+	}
+}
+
+// texts checks what a switchboard says to agents.
+func (k *checker) texts(path string, a *App) {
+	if len(a.Texts) > 0 && a.Role != RoleSwitchboard {
+		k.add(path, "are what a switchboard says to agents", "write role: switchboard, or remove them; notices are what customers read")
+		return
+	}
+	known := kefu.DefaultTexts()
+	for kind, text := range a.Texts {
+		at := within(path, string(kind))
+		if _, ok := known[kind]; !ok {
+			k.add(at, "is no text of a switchboard", "known here: "+textNames(known))
+			continue
 		}
-		k.add(at, wrong, "use text, {{.Agent}}, {{.Entry}}, {{.Position}} and {{if .Agent}}…{{else}}…{{end}}")
+		if strings.TrimSpace(text) == "" {
+			k.add(at, "is empty", "write a text, or remove it to have the default")
+			continue
+		}
+		if _, err := kefu.NewTexts(Texts{kind: text}); err != nil {
+			k.add(at, k.template(at, err), "use text, "+textFields()+" and {{if .Agent}}…{{else}}…{{end}}")
+		}
+	}
+}
+
+// template tells what is wrong with a template. What came from the environment
+// is not quoted.
+func (k *checker) template(path string, err error) string {
+	if _, outside := k.from[path]; outside {
+		return "is no template"
+	}
+	return "is no template: " + err.Error()
+}
+
+func textNames(texts map[kefu.TextKind]string) string {
+	all := make([]string, 0, len(texts))
+	for _, kind := range slices.Sorted(maps.Keys(texts)) {
+		all = append(all, string(kind))
+	}
+	return strings.Join(all, ", ")
+}
+
+// textFields lists what a switchboard's texts may use.
+func textFields() string {
+	var all []string
+	for field := range reflect.TypeFor[kefu.TextData]().Fields() {
+		all = append(all, "{{."+field.Name+"}}")
+	}
+	return strings.Join(all, ", ")
+}
+
+func (k *checker) transcript(path string, t Transcript) {
+	if t.PreviousKey != "" {
+		k.needed(within(path, "key"), string(t.Key), "write the present key; previous_key is only for the time of a change")
+	}
+	if keep := within(path, "keep"); t.Keep != 0 && t.Keep < leastKept {
+		k.add(keep, k.show(keep, t.Keep)+" is too little", "write at least 1h, or 0 to keep nothing")
 	}
 }
 

@@ -142,6 +142,7 @@ type App struct {
 	ConversationIdle       time.Duration `yaml:"conversation_idle" validate:"gt=0"`
 	Allowance              Allowance     `yaml:"allowance"`
 	Notices                Notices       `yaml:"notices"`
+	Texts                  Texts         `yaml:"texts"`
 	DefaultEntry           kefu.EntryTag `yaml:"default_entry"`
 	Entries                []Entry       `yaml:"entries" validate:"dive"`
 	Transcript             Transcript    `yaml:"transcript"`
@@ -169,6 +170,10 @@ type Notices struct {
 	Closed     string `yaml:"closed"`
 }
 
+// Texts are what a switchboard says to agents, templates; what is not in it has
+// kefu's default. Nil when empty.
+type Texts map[kefu.TextKind]string
+
 // An Entry is a contact button.
 type Entry struct {
 	Tag           kefu.EntryTag  `yaml:"tag" validate:"tag"`
@@ -186,7 +191,7 @@ type Step struct {
 	Wait  time.Duration `yaml:"wait"`
 }
 
-// A Transcript is what is kept of relayed messages. Keep 0 = nothing.
+// A Transcript is what is kept of relayed messages. Keep 0 or no Key = nothing.
 type Transcript struct {
 	Keep        time.Duration `yaml:"keep"`
 	Key         Secret        `yaml:"key" validate:"omitempty,key32"`

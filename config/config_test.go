@@ -76,6 +76,9 @@ func TestShippedFileExplainsEveryKey(t *testing.T) {
 			if key == "apps[0].entries[0].steps[0].group" {
 				key = "apps[0].entries[0].steps[1].group" // a step has one of the two
 			}
+			if key == "apps[0].texts" {
+				continue // the example of a switchboard has them
+			}
 			at, ok := d.at[key]
 			if !ok {
 				t.Errorf("%s does not stand in the shipped file", key)
@@ -90,6 +93,45 @@ func TestShippedFileExplainsEveryKey(t *testing.T) {
 		}
 	}
 	visit("", reflect.TypeFor[Config]())
+}
+
+// withSwitchboard is the shipped file with its example of a switchboard
+// uncommented, and with Wang's chat in it.
+func withSwitchboard(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile(shipped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const begin = "\n  # - name: switchboard"
+	before, example, ok := strings.Cut(string(data), begin)
+	if !ok {
+		t.Fatal("the shipped file has no example of a switchboard")
+	}
+	before = strings.Replace(before, `app: ""`, "app: switchboard", 1)
+	return before + strings.ReplaceAll(begin+example, "\n  # ", "\n  ")
+}
+
+// What the shipped file shows in comments is read too: a switchboard, and all
+// that it says.
+func TestShippedSwitchboard(t *testing.T) {
+	t.Parallel()
+	c := mustParse(t, withSwitchboard(t), map[string]string{
+		"SWITCHBOARD_TOKEN": "t", "SWITCHBOARD_AES_KEY": strings.Repeat("k", 43),
+	})
+	if len(c.Apps) != 2 || c.Apps[1].Role != RoleSwitchboard {
+		t.Fatalf("got %d apps, want a second one, the switchboard", len(c.Apps))
+	}
+	if diff := cmp.Diff(Texts(kefu.DefaultTexts()), c.Apps[1].Texts); diff != "" {
+		t.Errorf("the texts shown are not the defaults (-default +file):\n%s", diff)
+	}
+	table, err := c.Table()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !table.App("switchboard").Switchboard || table.Agent("wang").Relay.App != "switchboard" {
+		t.Error("want a switchboard, and Wang in it")
+	}
 }
 
 func TestDefaultIsFreshEachTime(t *testing.T) {
@@ -141,6 +183,7 @@ func TestValues(t *testing.T) {
 			"away until, in UTC", "agents: [{id: a, presence: away, away_until: 2026-11-22T18:00:00+08:00}]\n",
 			func(c *Config) any { return c.Agents[0].AwayUntil }, time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC),
 		},
+		{"no texts", "agents: []\n", func(c *Config) any { return c.Apps[0].Texts }, Texts(nil)},
 		{"alias", "agents:\n  - {id: a, desk: &d {app: shop, kf_id: '1'}}\n  - {id: b, desk: *d}\n", func(c *Config) any { return c.Agents[1].Desk }, Desk{App: "shop", KfID: "1"}},
 		{"several lines", "redis:\n  username: |-\n    a\n    b\n", func(c *Config) any { return c.Redis.Username }, "a\nb"},
 		{"byte order mark and CRLF", "\ufefflog:\r\n  level: warn\r\n", func(c *Config) any { return c.Log.Level }, "warn"},

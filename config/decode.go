@@ -57,6 +57,8 @@ func (d *decoder) value(path string, n node, v reflect.Value) {
 		d.object(path, n, v)
 	case reflect.Slice:
 		d.list(path, n, v)
+	case reflect.Map:
+		d.dictionary(path, n, v)
 	default:
 		d.scalar(path, n, v)
 	}
@@ -102,21 +104,58 @@ func (d *decoder) object(path string, n node, v reflect.Value) {
 		t := pairs.Key().GetToken()
 		child, at := within(path, unshield(t.Value)), place(t)
 		field, ok := known[t.Value]
-		if t.Type == token.MergeKeyType {
-			d.addAt(at, child, "merge keys are not read", "write the keys out, or give a whole value as *alias")
-			continue
-		}
-		if !ok {
+		if !ok && t.Type != token.MergeKeyType {
 			d.addAt(at, child, "is no key of the configuration", "known here: "+strings.Join(keys, ", "))
 			continue
 		}
-		if line := first[t.Value]; line > 0 {
-			d.addAt(at, child, fmt.Sprintf("stands twice, first in line %d", line), "keep one")
+		if d.key(child, t, first) {
+			d.value(child, pairs.Value(), v.Field(field))
+		}
+	}
+}
+
+// key remembers where a key stands, or reports why it is not read. first holds
+// the lines of the keys beside it.
+func (d *decoder) key(path string, t *token.Token, first map[string]int) bool {
+	at := place(t)
+	if t.Type == token.MergeKeyType {
+		d.addAt(at, path, "merge keys are not read", "write the keys out, or give a whole value as *alias")
+		return false
+	}
+	if line := first[t.Value]; line > 0 {
+		d.addAt(at, path, fmt.Sprintf("stands twice, first in line %d", line), "keep one")
+		return false
+	}
+	first[t.Value] = at.line
+	d.at[path] = at
+	return true
+}
+
+// dictionary reads values under names, which check knows.
+func (d *decoder) dictionary(path string, n node, v reflect.Value) {
+	if _, null := n.(*ast.NullNode); null {
+		return
+	}
+	m, ok := n.(ast.MapNode)
+	if !ok {
+		d.add(path, "has no names in it", "write NAME: VALUE for each")
+		return
+	}
+	items := reflect.MakeMap(v.Type())
+	first := map[string]int{}
+	for pairs := m.MapRange(); pairs.Next(); {
+		t := pairs.Key().GetToken()
+		name := unshield(t.Value)
+		child := within(path, name)
+		if !d.key(child, t, first) {
 			continue
 		}
-		first[t.Value] = at.line
-		d.at[child] = at
-		d.value(child, pairs.Value(), v.Field(field))
+		value := reflect.New(v.Type().Elem()).Elem()
+		d.value(child, pairs.Value(), value)
+		items.SetMapIndex(reflect.ValueOf(name).Convert(v.Type().Key()), value)
+	}
+	if items.Len() > 0 {
+		v.Set(items)
 	}
 }
 

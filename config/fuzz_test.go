@@ -26,6 +26,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(strings.ReplaceAll(text, "SHOP\n", shop), "x: [y]")
 	}
 	f.Add("apps: [{name: shop, token: ${T}, default_entry: '${T:-*}', entries: [{tag: '*', steps: []}]}]", "${T}")
+	f.Add("apps: [{name: b, kind: official_account, role: switchboard, token: t, texts: {more: '${T:-{{.Left}}}', left: &l x, help: *l}}]", "{{.Nobody}}")
 	f.Fuzz(func(t *testing.T, text, value string) {
 		c, err := Parse("f.yaml", []byte(text), func(name string) (string, bool) { return value, len(name) < 3 })
 		if err == nil {

@@ -71,6 +71,8 @@ func TestErrorsHoldNoSecret(t *testing.T) {
 		"redis: {password: \"${1:-" + hidden + "}\"}\n",
 		"apps: [{name: shop, token: '" + strings.Repeat(hidden, 7) + "', encoding_aes_key: " + hidden + ", transcript: {key: " + hidden + "}}]\n",
 		"apps: [{name: ${S}, token: t, default_entry: ${S}, notices: {closed: '{{${S}}}'}}]\n",
+		"apps: [{name: b, kind: official_account, role: switchboard, token: t, texts: {help: '{{${S}}}', more: [${S}]}}]\n",
+		"apps: [{name: b, token: t, texts: {help: ${S}}, transcript: {keep: ${S}, previous_key: ${S}}}]\n",
 		"agents: [{id: ${S}, presence: ${S}, away_until: ${S}, relay: {app: ${S}}, desk: {app: ${S}}}]\n",
 		"groups: [{name: g, agents: [${S}]}]\n",
 	} {

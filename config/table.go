@@ -14,6 +14,10 @@ func (a *App) routing(groups map[string][]kefu.AgentID) (kefu.App, error) {
 	if err != nil {
 		return kefu.App{}, err
 	}
+	texts, err := kefu.NewTexts(a.Texts)
+	if err != nil {
+		return kefu.App{}, err
+	}
 	mute := a.AppSecret == ""
 	if mute {
 		notices = kefu.Notices{} // nothing can be sent, so nothing is owed
@@ -27,6 +31,8 @@ func (a *App) routing(groups map[string][]kefu.AgentID) (kefu.App, error) {
 		Idle:        a.ConversationIdle,
 		Allowance:   kefu.Allowance(a.Allowance),
 		Notices:     notices,
+		Texts:       texts,
+		Transcript:  a.Transcript.kept(),
 		Default:     a.DefaultEntry,
 		Entries:     make([]kefu.Entry, 0, len(a.Entries)),
 	}
@@ -88,6 +94,14 @@ func (a *Agent) manual() kefu.ManualState {
 	default:
 		return kefu.ManualAuto
 	}
+}
+
+// kept is for how long relayed messages are kept: without a key, not at all.
+func (t Transcript) kept() time.Duration {
+	if t.Key == "" {
+		return 0
+	}
+	return t.Keep
 }
 
 func (n Notices) texts() map[kefu.NoticeKind]string {

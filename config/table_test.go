@@ -26,11 +26,12 @@ apps:
     conversation_idle: 5m
     allowance: {after_message: 4, after_message_window: 3h, after_enter: 1, after_enter_window: 2m}
     notices: {greeting: hello, waiting: "", reassigned: "", closed: ""}
+    transcript: {keep: 5h, key: "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}
     default_entry: cs1
     entries:
       - {tag: cs1, name: Sales, link: /p, answer_timeout: 3m, steps: [{agent: zhao, wait: 10s}, {group: presale}]}
       - {tag: "order:*", sticky: 0}
-  - {name: board, kind: official_account, role: switchboard, token: t}
+  - {name: board, kind: official_account, role: switchboard, token: t, texts: {left: "${LEFT:-noch} {{.Left}}", "more": &m 'x', image: *m}}
 `
 
 func TestTable(t *testing.T) {
@@ -55,7 +56,7 @@ func TestTable(t *testing.T) {
 		t.Errorf("agents (-want +got):\n%s", diff)
 	}
 	want := kefu.App{
-		ID: "shop", Idle: 5 * time.Minute, Default: "cs1",
+		ID: "shop", Idle: 5 * time.Minute, Default: "cs1", Transcript: 5 * time.Hour,
 		Allowance: kefu.Allowance{
 			AfterMessage: 4, AfterMessageWindow: 3 * time.Hour, AfterEnter: 1, AfterEnterWindow: 2 * time.Minute,
 		},
@@ -71,14 +72,22 @@ func TestTable(t *testing.T) {
 		},
 	}
 	got := *table.App("shop")
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(kefu.App{}), cmpopts.IgnoreFields(kefu.App{}, "Notices")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(kefu.App{}), cmpopts.IgnoreFields(kefu.App{}, "Notices", "Texts")); diff != "" {
 		t.Errorf("app (-want +got):\n%s", diff)
 	}
 	if !got.Notices.Has(kefu.NoticeGreeting) || got.Notices.Has(kefu.NoticeWaiting) {
 		t.Error("want a greeting and no waiting notice")
 	}
-	if board := table.App("board"); !board.Switchboard {
-		t.Errorf("board: got %+v, want a switchboard", board)
+	board := table.App("board")
+	if !board.Switchboard || board.Transcript != 0 {
+		t.Errorf("board: got %+v, want a switchboard, and nothing kept without a key", board)
+	}
+	for kind, want := range map[kefu.TextKind]string{
+		kefu.TextLeft: "noch 2", kefu.TextMore: "x", kefu.TextImage: "x", kefu.TextDoubt: "（可能重复）",
+	} {
+		if got := board.Texts.Render(kind, kefu.TextData{Left: 2}); got != want {
+			t.Errorf("text %s: got %q, want %q", kind, got, want)
+		}
 	}
 }
 
@@ -112,6 +121,7 @@ func TestTableOfUncheckedConfig(t *testing.T) {
 	for name, spoil := range map[string]func(*Config){
 		"no such group": func(c *Config) { c.Groups = nil },
 		"no such agent": func(c *Config) { c.Agents = nil },
+		"no such text":  func(c *Config) { c.Apps[0].Texts = Texts{"nonsense": "x"} },
 		"no template":   func(c *Config) { c.Apps[0].Notices.Closed = "{{" },
 	} {
 		c := Default()
