@@ -71,7 +71,8 @@ func (k *checker) texts(path string, a *App) {
 		return
 	}
 	known := kefu.DefaultTexts()
-	for kind, text := range a.Texts {
+	for _, kind := range slices.Sorted(maps.Keys(a.Texts)) {
+		text := a.Texts[kind]
 		at := within(path, string(kind))
 		if _, ok := known[kind]; !ok {
 			k.add(at, "is no text of a switchboard", "known here: "+textNames(known))
