@@ -22,6 +22,7 @@ func problem(c *gin.Context, status int, detail string) {
 
 // authorize lets in who knows the token.
 func (h *handler) authorize(c *gin.Context) {
+	c.Header("Cache-Control", "no-store") // codes and what customers wrote are for nobody else
 	want := h.Token()
 	if want == "" {
 		problem(c, http.StatusForbidden, "administration is closed: admin.token is not set in the configuration")
@@ -66,16 +67,40 @@ func NewHistory(c kefu.CustomerID, h kefu.History) History {
 	}
 }
 
-func (h *handler) decisions(c *gin.Context) {
+// customer gives the customer whom the path names, or answers that there is no
+// such app.
+func (h *handler) customer(c *gin.Context) (kefu.CustomerID, bool) {
 	id := kefu.CustomerID{App: kefu.AppID(c.Param("app")), User: c.Param("customer")}
 	if h.Codec(id.App) == nil {
 		problem(c, http.StatusNotFound, "no such app in the configuration")
+		return kefu.CustomerID{}, false
+	}
+	return id, true
+}
+
+// unavailable answers that the store failed. what is a constant text.
+func (h *handler) unavailable(c *gin.Context, err error, what string) {
+	h.Logger.Warn().Err(err).Msg(what)
+	problem(c, http.StatusServiceUnavailable, "the store does not answer; try again")
+}
+
+// requires refuses what this server was built without.
+func requires(there bool) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		if !there {
+			problem(c, http.StatusNotImplemented, "this server has no relay")
+		}
+	}
+}
+
+func (h *handler) decisions(c *gin.Context) {
+	id, ok := h.customer(c)
+	if !ok {
 		return
 	}
 	found, err := h.Historian.History(c.Request.Context(), id)
 	if err != nil {
-		h.Logger.Warn().Err(err).Msg("history not read")
-		problem(c, http.StatusServiceUnavailable, "the store does not answer; try again")
+		h.unavailable(c, err, "history not read")
 		return
 	}
 	if !found.Found {

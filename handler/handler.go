@@ -26,7 +26,8 @@ type Historian interface {
 	History(ctx context.Context, c kefu.CustomerID) (kefu.History, error)
 }
 
-// Options are the handler's parts. Now may be left out, the others not.
+// Options are the handler's parts. Now and those of the relay may be left out,
+// the others not.
 type Options struct {
 	Codec     func(kefu.AppID) *wechat.Codec             // nil = no such app
 	Link      func(tag string) (link string, found bool) // what a mini-program is told to open for an entry
@@ -38,10 +39,15 @@ type Options struct {
 	// TrustedProxies are the addresses and networks whose X-Forwarded-For is
 	// believed; none by default.
 	TrustedProxies []string
-	Logger         zerolog.Logger
-	Registerer     prometheus.Registerer
-	Gatherer       prometheus.Gatherer
-	Now            func() time.Time // nil = time.Now
+	// The relay's: without them its routes answer 501.
+	Office     Office
+	Archive    Archive
+	Table      func() *kefu.Table
+	NewCode    func() string // of an invitation
+	Logger     zerolog.Logger
+	Registerer prometheus.Registerer
+	Gatherer   prometheus.Gatherer
+	Now        func() time.Time // nil = time.Now
 }
 
 type handler struct {
