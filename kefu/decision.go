@@ -50,6 +50,7 @@ const (
 	CauseBudget  Cause = "budget"  // no time left
 	CausePanic   Cause = "panic"   // a defect of ours
 	CauseTable   Cause = "table"   // no such app or entry in the routing table
+	CauseRelay   Cause = "relay"   // a message could not be relayed after all
 	CauseContest Cause = "contest" // other pushes of the same customer kept winning the race
 )
 

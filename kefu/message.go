@@ -1,6 +1,9 @@
 package kefu
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // A Kind says what a push is about, as far as routing cares.
 type Kind uint8
@@ -36,6 +39,20 @@ func (k Kind) FromCustomer() bool { return k >= KindText && k <= KindMedia }
 // Routed reports whether the push concerns the router at all: a customer's
 // message or his entering. All else is answered "success" and counted.
 func (k Kind) Routed() bool { return k.FromCustomer() || k == KindEnter }
+
+// Words gives what a customer's message says, as a transcript keeps it.
+func (m Message) Words() Words {
+	w := Words{Text: m.Text}
+	switch m.Kind {
+	case KindImage:
+		w.Media = Media{App: m.Customer.App, ID: m.MediaID}
+	case KindCard:
+		w.Text = strings.TrimSpace(m.Title + "\n" + m.Page)
+	case KindMedia:
+		w.Text = m.Type
+	}
+	return w
+}
 
 // A Message is one push, opened and verified. Every field comes from WeChat
 // except Tag, which the customer's client chose and nobody vouches for.

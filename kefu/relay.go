@@ -70,9 +70,20 @@ type Forwarding struct {
 	Message Message
 	Entry   EntryTag
 	Agent   AgentID
-	From    AgentID // whose the conversation was so far; "" or Agent: nobody else's
+	From    AgentID // another who had the conversation until now; "" = nobody
+	Kept    bool    // he has it already, so that he need not take new ones
 	Turn    int64   // grows with every push of the customer
 	At      time.Time
+}
+
+// A Handover brings a conversation to another agent without a message of the
+// customer.
+type Handover struct {
+	Customer CustomerID
+	Entry    EntryTag
+	Agent    AgentID
+	From     AgentID
+	At       time.Time
 }
 
 // A Posting writes lines of one conversation down for an agent's chat.

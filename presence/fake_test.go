@@ -79,6 +79,8 @@ func (s *fakeStore) Lists(_ context.Context, apps []kefu.AppID) (map[kefu.AppID]
 	return got, s.down
 }
 
+func (s *fakeStore) Chats(context.Context) ([]kefu.Chat, error) { return nil, nil }
+
 func (s *fakeStore) Loads(_ context.Context, _ time.Time, agents []kefu.AgentID) ([]kefu.Load, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -144,7 +144,7 @@ func (b *Board) readLists(ctx context.Context) {
 		for _, app := range apps {
 			every = min(every, b.of(app).Refresh)
 		}
-		err := b.readOnce(ctx, apps)
+		err := errors.Join(b.readOnce(ctx, apps), b.readChats(ctx))
 		if ctx.Err() != nil {
 			return
 		}

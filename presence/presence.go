@@ -3,7 +3,8 @@
 // WeChat tells who is online at an app's desk only when asked. One replica
 // asks, by a lead it holds in the store, and writes the list down with its
 // time; all replicas read it. A list that cannot be had anew ages, and an old
-// list says nothing: unknown is not present.
+// list says nothing: unknown is not present. Agents who chat with a switchboard
+// say themselves whether they are there; that, too, is read from the store.
 package presence
 
 import (
@@ -36,6 +37,8 @@ type Store interface {
 	// Lists gives the lists written; apps without one are missing.
 	Lists(ctx context.Context, apps []kefu.AppID) (map[kefu.AppID]kefu.OnlineList, error)
 	Loads(ctx context.Context, at time.Time, agents []kefu.AgentID) ([]kefu.Load, error)
+	// Chats gives agents' own chats with switchboards.
+	Chats(ctx context.Context) ([]kefu.Chat, error)
 }
 
 // Settings are one app's. What is not positive means the default.
@@ -80,6 +83,8 @@ type Board struct {
 	mu      sync.Mutex
 	desks   map[kefu.AppID]*desk
 	reading failure // of the store
+	chats   chats
+	kept    int // grows with Keep
 
 	changes  atomic.Uint64 // grows when a desk's list changes
 	building sync.Mutex

@@ -55,6 +55,7 @@ func (b *Board) Roster(now time.Time) *kefu.Roster {
 type builder struct {
 	now       time.Time
 	lists     map[kefu.AppID]listing
+	chats     chats
 	customers []kefu.AppID // the apps that customers write to
 	snap      *snapshot
 }
@@ -68,6 +69,9 @@ func (b *Board) build(table *kefu.Table, now time.Time) *snapshot {
 		c.lists[app] = index(s.list, now.Before(ends))
 		c.changesAt(ends)
 	}
+	b.mu.Lock()
+	c.chats = b.chats // Keep and readChats replace the map, they do not change it
+	b.mu.Unlock()
 	for i := range table.Apps {
 		if !table.Apps[i].Switchboard {
 			c.customers = append(c.customers, table.Apps[i].ID)
@@ -87,8 +91,12 @@ func (c *builder) changesAt(at time.Time) {
 }
 
 // add puts an agent on the board: at his desk's app or, without a desk, if an
-// operator speaks for him, at every app that customers write to.
+// operator speaks for him, at every app that customers write to. An agent who
+// can be reached in his own chat is, whatever his desk's list says.
 func (c *builder) add(a *kefu.Agent) {
+	if c.chat(a) {
+		return
+	}
 	said := c.manual(a.Manual)
 	s := kefu.Standing{Presence: said, Paused: a.Manual.State == kefu.ManualPaused, Account: a.Desk.Account}
 	if a.Desk.App == "" {

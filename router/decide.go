@@ -26,7 +26,6 @@ type Situation struct {
 	Agent    func(kefu.AgentID) *kefu.Agent // nil for whoever has left
 	Standing func(kefu.AgentID) kefu.Standing
 	Load     func(kefu.AgentID) kefu.Load
-	Relay    Forwarder // nil = none
 }
 
 // A Try is one candidate of a Plan. Its Reason is set if he was refused at
@@ -161,9 +160,14 @@ func (p *planner) add(id kefu.AgentID, via kefu.Reason, c kefu.Candidate) {
 	t := Try{Candidate: c, Via: via}
 	if t.Reason == "" {
 		standing := p.s.Standing(id)
-		t.Answer, t.Reason = wayTo(p.s.App, p.s.Agent(id), standing, p.s.Relay)
-		if standing.Paused {
+		t.Answer, t.Reason = wayTo(p.s.App, p.s.Agent(id), standing)
+		switch {
+		case standing.Paused:
 			t.Reason = kefu.ReasonPaused
+		case standing.Leaving:
+			t.Reason = kefu.ReasonOffline
+		case t.Reason == "" && slices.Contains(p.s.Conversation.Missed, id):
+			t.Reason = kefu.ReasonMissed
 		}
 	}
 	p.tries = append(p.tries, t)

@@ -342,12 +342,13 @@ func TestWayTo(t *testing.T) {
 		{"named", names, online, kefu.Answer{Way: kefu.WayNamed, Agent: "a", Account: "a@gh"}},
 		{"the app must not name", silent, online, kefu.Answer{Way: kefu.WayPlain, Agent: "a"}},
 		{"no account known", names, kefu.Standing{Presence: kefu.PresenceOnline}, kefu.Answer{Way: kefu.WayPlain, Agent: "a"}},
+		{"by relay", silent, kefu.Standing{Presence: kefu.PresenceOnline, Relayed: true, Account: "a@gh"}, kefu.Answer{Way: kefu.WayRelay, Agent: "a"}},
 		{"not known present", names, kefu.Standing{Account: "a@gh"}, kefu.Answer{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, _ := wayTo(tt.app, atDesk, tt.st, nil)
+			got, _ := wayTo(tt.app, atDesk, tt.st)
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

@@ -22,6 +22,7 @@ import (
 type Store interface {
 	Receive(ctx context.Context, r kefu.Receipt) (kefu.Received, error)
 	Lookup(ctx context.Context, c kefu.CustomerID, key kefu.MessageKey) (kefu.Received, error)
+	Conversation(ctx context.Context, c kefu.CustomerID, at time.Time) (kefu.Conversation, error)
 	Settle(ctx context.Context, s kefu.Settlement) (kefu.Settled, error)
 }
 
@@ -48,7 +49,7 @@ type Options struct {
 	Seats Seats
 	Board Board
 	Table func() *kefu.Table
-	Relay Forwarder        // nil = every agent is reached through WeChat's desk
+	Relay Forwarder        // nil = every agent is reached through WeChat's desk, whatever the Board says
 	Now   func() time.Time // nil = time.Now
 	// Budget is how long one push may take in all; a repeat of a push that has
 	// been in work for longer is not waited for.
@@ -73,9 +74,12 @@ func New(o Options) *Router {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Relay == nil {
+		o.Relay = noRelay{}
+	}
 	return &Router{
 		store: o.Store, seats: o.Seats, board: o.Board, table: o.Table, relay: o.Relay, now: o.Now, budget: o.Budget,
-		reach: reaches{relay: o.Relay}, memory: memory{seed: maphash.MakeSeed()},
+		memory: memory{seed: maphash.MakeSeed()},
 	}
 }
 
@@ -121,7 +125,8 @@ func (r *Router) route(ctx context.Context, m kefu.Message) kefu.Decision {
 		return r.degrade(m, kefu.CauseStore, fmt.Errorf("receive: %w", err))
 	case got.Repeat:
 		return r.repeat(ctx, m, got)
-	case got.Kept:
+	}
+	if w.turn = got.Turn; got.Kept {
 		return w.keep(ctx, got)
 	}
 	return w.assign(ctx, got.Conversation)
@@ -186,5 +191,41 @@ func (r *Router) repeat(ctx context.Context, m kefu.Message, got kefu.Received) 
 	if !d.Answer.Decided() {
 		d.Answer = fallback(m)
 	}
+	if d.Answer.Way == kefu.WayRelay {
+		return r.relayAgain(ctx, m, d)
+	}
 	return d
 }
+
+// relayAgain sees to it that a message whose push was answered as relayed is
+// relayed: whoever decided that may have died before it was. A message that was
+// is not again. If it was given up meanwhile, its other answer is waited for.
+func (r *Router) relayAgain(ctx context.Context, m kefu.Message, d kefu.Decision) kefu.Decision {
+	now := r.now()
+	c, err := r.store.Conversation(ctx, m.Customer, now)
+	if err == nil {
+		err = r.relay.Forward(ctx, kefu.Forwarding{
+			Message: m, Entry: c.Entry, Agent: d.Agent, Kept: true, Turn: now.UnixMilli(), At: now,
+		})
+	}
+	if err == nil {
+		return d
+	}
+	for ctx.Err() == nil && r.now().Sub(d.At) <= r.budget {
+		again, err := r.store.Lookup(ctx, m.Customer, m.Key)
+		if err == nil && again.Answer.Decided() && again.Answer.Way != kefu.WayRelay {
+			d.Answer, d.Agent = again.Answer, again.Answer.Agent
+			return d
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(lookAgain):
+		}
+	}
+	d.Answer, d.Agent = fallback(m), ""
+	d.Degraded, d.Cause, d.Err = true, kefu.CauseRelay, fmt.Errorf("relay a message again: %w", err)
+	return d
+}
+
+// lookAgain is the pause between two looks for an answer that takes another's place.
+const lookAgain = 40 * time.Millisecond

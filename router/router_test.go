@@ -32,6 +32,8 @@ type stage struct {
 	givenUp  []kefu.SeatRequest
 	noted    []kefu.Load
 	roster   *kefu.Roster
+
+	conversation kefu.Conversation
 }
 
 func (s *stage) call(name string) error {
@@ -72,6 +74,10 @@ func (s *stage) Seat(_ context.Context, r kefu.SeatRequest) (kefu.Seat, error) {
 	}
 	first := r.Candidates[0].Agent
 	return kefu.Seat{Agent: first, Token: "t-" + string(first), Loads: []kefu.Load{{Agent: first, Seats: 1}}}, nil
+}
+
+func (s *stage) Conversation(context.Context, kefu.CustomerID, time.Time) (kefu.Conversation, error) {
+	return s.conversation, s.call("conversation")
 }
 
 func (s *stage) Settle(_ context.Context, st kefu.Settlement) (kefu.Settled, error) {
@@ -484,16 +490,30 @@ func TestGiveUp(t *testing.T) {
 type relay struct {
 	broken map[kefu.AgentID]bool
 	sent   []kefu.AgentID
+	left   []kefu.Handover
 }
 
-func (r *relay) Reaches(*kefu.Agent) bool { return true }
-
-func (r *relay) Forward(_ context.Context, _ kefu.Message, id kefu.AgentID) error {
-	r.sent = append(r.sent, id)
-	if r.broken[id] {
+func (r *relay) Forward(_ context.Context, f kefu.Forwarding) error {
+	r.sent = append(r.sent, f.Agent)
+	if r.broken[f.Agent] {
 		return errors.New("refused")
 	}
 	return nil
+}
+
+func (r *relay) Handover(ctx context.Context, h kefu.Handover) error {
+	return r.Forward(ctx, kefu.Forwarding{Agent: h.Agent})
+}
+
+func (r *relay) Leave(_ context.Context, h kefu.Handover, _ bool) { r.left = append(r.left, h) }
+
+// inChat has the agents reached in their own chats.
+func (s *stage) inChat(ids ...kefu.AgentID) {
+	standings := map[kefu.AgentID]kefu.Standing{}
+	for _, id := range ids {
+		standings[id] = kefu.Standing{Presence: kefu.PresenceOnline, Relayed: true}
+	}
+	s.roster = kefu.NewRoster(2, map[kefu.AppID]map[kefu.AgentID]kefu.Standing{"shop": standings})
 }
 
 func TestRelay(t *testing.T) {
@@ -512,7 +532,8 @@ func TestRelay(t *testing.T) {
 			t.Parallel()
 			s, r := open(t, "wang", "li")
 			f := &relay{broken: tt.broken}
-			r.relay, r.reach.relay = f, f
+			s.inChat("wang", "li")
+			r.relay = f
 			d := r.Route(t.Context(), text("1"))
 			if d.Answer != tt.want {
 				t.Errorf("answer %+v, want %+v", d.Answer, tt.want)
@@ -529,13 +550,17 @@ func TestRelay(t *testing.T) {
 		t.Parallel()
 		s, r := open(t, "wang", "li")
 		f := &relay{broken: map[kefu.AgentID]bool{"wang": true}}
-		r.relay, r.reach.relay = f, f
+		s.inChat("wang", "li")
+		r.relay = f
 		s.received = func(kefu.Receipt) (kefu.Received, error) {
 			c := kefu.Conversation{Entry: "cs1", Serving: "wang", Owner: "wang", Live: true, Holds: "wang"}
 			return kefu.Received{Conversation: c, Kept: true, Answer: kefu.Answer{Way: kefu.WayRelay, Agent: "wang"}}, nil
 		}
 		if d := r.Route(t.Context(), text("1")); d.Agent != "li" || !s.settled[0].Replace {
 			t.Errorf("%+v, settled %+v: want li in the place of wang", d, s.settled)
+		}
+		if len(f.left) != 1 || f.left[0].From != "wang" || f.left[0].Agent != "li" {
+			t.Errorf("left %+v, want wang told that li has it", f.left)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 
 	"kefud/kefu"
@@ -10,21 +11,34 @@ import (
 // A Forwarder brings messages to agents by a way of its own, before the push is
 // answered. WeChat's desk needs none: there the answer itself is the transfer.
 type Forwarder interface {
-	// Reaches reports whether the agent can be reached this way just now.
-	Reaches(agent *kefu.Agent) bool
-	// Forward returns nil once the agent has the message. After an error the
-	// message may still have reached him, but nobody may rely on it.
-	Forward(ctx context.Context, m kefu.Message, agent kefu.AgentID) error
+	// Forward returns nil once the agent has the message, or it is held for him.
+	// After an error the message may still have reached him, but nobody may rely
+	// on it. A message that was forwarded is not forwarded again.
+	Forward(ctx context.Context, f kefu.Forwarding) error
+	// Handover brings an agent a conversation with what was said in it. It returns
+	// nil once that is written down for him.
+	Handover(ctx context.Context, h kefu.Handover) error
+	// Leave tells an agent that a conversation is no longer his, but another's or,
+	// for "", nobody's. It fails quietly: he can say nothing in it any more.
+	Leave(ctx context.Context, h kefu.Handover, missed bool)
 }
+
+// noRelay reaches nobody.
+type noRelay struct{}
+
+var errNoRelay = errors.New("there is no relay")
+
+func (noRelay) Forward(context.Context, kefu.Forwarding) error { return errNoRelay }
+func (noRelay) Handover(context.Context, kefu.Handover) error  { return errNoRelay }
+func (noRelay) Leave(context.Context, kefu.Handover, bool)     {}
 
 // wayTo tells how a customer of the app would reach an agent, or why he cannot.
 // A paused agent can be reached by those whom he serves.
-func wayTo(app *kefu.App, agent *kefu.Agent, st kefu.Standing, relay Forwarder) (kefu.Answer, kefu.Reason) {
+func wayTo(app *kefu.App, agent *kefu.Agent, st kefu.Standing) (kefu.Answer, kefu.Reason) {
 	if agent == nil {
 		return kefu.Answer{}, kefu.ReasonLeft
 	}
-	relayed := relay != nil && relay.Reaches(agent)
-	if !relayed && agent.Desk.App != "" && agent.Desk.App != app.ID {
+	if !st.Relayed && agent.Desk.App != "" && agent.Desk.App != app.ID {
 		return kefu.Answer{}, kefu.ReasonNoWay
 	}
 	if reason := absence(st.Presence); reason != "" {
@@ -32,7 +46,7 @@ func wayTo(app *kefu.App, agent *kefu.Agent, st kefu.Standing, relay Forwarder) 
 	}
 	a := kefu.Answer{Way: kefu.WayPlain, Agent: agent.ID}
 	switch {
-	case relayed:
+	case st.Relayed:
 		a.Way = kefu.WayRelay
 	case app.NamesAgents && st.Account != "":
 		a.Way, a.Account = kefu.WayNamed, st.Account
@@ -65,15 +79,13 @@ type reachBook struct {
 
 // reaches makes reach books and remembers the last.
 type reaches struct {
-	last  atomic.Pointer[reachBook]
-	relay Forwarder
+	last atomic.Pointer[reachBook]
 }
 
 // of gives who of the app's ladders can be reached, as table and roster have it.
 func (r *reaches) of(app kefu.AppID, table *kefu.Table, roster *kefu.Roster) kefu.Reach {
 	book := r.last.Load()
-	// The relay's own state is in no roster, so with a relay nothing is remembered.
-	if book == nil || book.table != table || book.roster != roster || r.relay != nil {
+	if book == nil || book.table != table || book.roster != roster {
 		book = r.write(table, roster)
 		r.last.Store(book)
 	}
@@ -93,7 +105,7 @@ func (r *reaches) write(table *kefu.Table, roster *kefu.Roster) *reachBook {
 						continue
 					}
 					seen[id] = true
-					if a, reason := wayTo(app, table.Agent(id), roster.Standing(app.ID, id), r.relay); reason == "" {
+					if a, reason := wayTo(app, table.Agent(id), roster.Standing(app.ID, id)); reason == "" {
 						answers = append(answers, a)
 					}
 				}

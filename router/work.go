@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"kefud/kefu"
@@ -16,7 +17,11 @@ type work struct {
 	table  *kefu.Table
 	roster *kefu.Roster
 	at     time.Time
+	turn   int64
 }
+
+// relayed is how a Reach says that an agent is reached by the relay.
+const relayed = "=R"
 
 // maxContests is how often other pushes of the same customer may change the
 // conversation under a decision before it gives up. Each time one of them got
@@ -31,6 +36,9 @@ func (w *work) receipt() kefu.Receipt {
 		Idle:  w.app.Idle, Allowance: w.app.Allowance,
 	}
 	if !r.Enter {
+		if strings.Contains(string(r.Reach), relayed) {
+			r.Words, r.Keep = w.m.Words(), w.app.Transcript
+		}
 		return r
 	}
 	if r.Ask = ResolveTag(w.app, w.m.Tag); r.Ask.Entry != "" {
@@ -66,7 +74,9 @@ func (w *work) entry(c kefu.Conversation) *kefu.Entry {
 // keep answers a push of a conversation that stays with its agent.
 func (w *work) keep(ctx context.Context, got kefu.Received) kefu.Decision {
 	if got.Answer.Way == kefu.WayRelay {
-		if err := w.relay.Forward(ctx, w.m, got.Serving); err != nil {
+		f := w.forwarding(got.Conversation, got.Serving)
+		f.Kept, f.From = true, ""
+		if err := w.relay.Forward(ctx, f); err != nil {
 			return w.assign(ctx, got.Conversation, got.Serving)
 		}
 	}
@@ -96,6 +106,7 @@ func (w *work) assign(ctx context.Context, c kefu.Conversation, refused ...kefu.
 			return w.degrade(w.m, kefu.CauseStore, fmt.Errorf("settle: %w", err))
 		}
 		if settled.Applied {
+			w.leave(ctx, c, settlement)
 			return w.decision(settlement, taken)
 		}
 		w.giveUp(ctx, seat, settled)
@@ -120,8 +131,16 @@ func (w *work) situation(c kefu.Conversation) Situation {
 		Agent:    w.table.Agent,
 		Standing: func(id kefu.AgentID) kefu.Standing { return w.roster.Standing(w.app.ID, id) },
 		Load:     w.board.Load,
-		Relay:    w.relay,
 	}
+}
+
+// forwarding brings the push's message to an agent.
+func (w *work) forwarding(c kefu.Conversation, agent kefu.AgentID) kefu.Forwarding {
+	f := kefu.Forwarding{Message: w.m, Entry: w.entry(c).Tag, Agent: agent, Turn: w.turn, At: w.at}
+	if c.Live && c.Serving != agent {
+		f.From = c.Serving
+	}
+	return f
 }
 
 // seat takes a seat at the first of the plan's candidates who has room and,
@@ -141,7 +160,7 @@ func (w *work) seat(ctx context.Context, s Situation, plan Plan) (kefu.Seat, *Tr
 		if taken == nil || taken.Answer.Way != kefu.WayRelay || !w.m.Kind.FromCustomer() {
 			return seat, taken, nil
 		}
-		if err := w.relay.Forward(ctx, w.m, taken.Agent); err == nil {
+		if err := w.relay.Forward(ctx, w.forwarding(s.Conversation, taken.Agent)); err == nil {
 			return seat, taken, nil
 		}
 		// The seat taken for nothing frees itself if it cannot be given back.
@@ -164,7 +183,10 @@ func (w *work) settlement(s Situation, plan Plan, taken *Try, position int) kefu
 	st := kefu.Settlement{
 		Customer: w.m.Customer, Key: w.m.Key, At: w.at, Version: s.Conversation.Version, Idle: w.app.Idle,
 		Entry: s.Entry.Tag, Sticky: s.Entry.Sticky, Owner: o.Owner, Borrowed: o.Borrowed,
-		Answer: fallback(w.m),
+		Answer: fallback(w.m), Missed: s.Conversation.Missed,
+	}
+	if taken != nil && taken.Answer.Way == kefu.WayRelay {
+		st.AnswerWithin, st.Words, st.Keep = s.Entry.AnswerTimeout, w.m.Words(), w.app.Transcript
 	}
 	if taken != nil {
 		st.Agent = taken.Agent
@@ -213,6 +235,15 @@ func (w *work) noticeFor(s Situation, plan Plan, taken *Try) (kefu.NoticeKind, b
 	return kefu.NoticeWaiting, len(plan.Tries) > 0 && !plan.Refused(kefu.ReasonUnknown)
 }
 
+// leave tells the agent who had the conversation in his own chat until now that
+// he has it no longer.
+func (w *work) leave(ctx context.Context, c kefu.Conversation, st kefu.Settlement) {
+	if c.Holds == "" || c.Holds == st.Agent {
+		return
+	}
+	w.relay.Leave(ctx, kefu.Handover{Customer: w.m.Customer, Entry: st.Entry, Agent: st.Agent, From: c.Holds, At: w.at}, false)
+}
+
 // decision is what an applied settlement comes to.
 func (w *work) decision(st kefu.Settlement, taken *Try) kefu.Decision {
 	d := kefu.Decision{Answer: st.Answer, At: st.At, Entry: st.Entry, Agent: st.Agent, Reason: st.Record.Reason}
@@ -235,6 +266,7 @@ func (w *work) giveUp(ctx context.Context, seat kefu.Seat, settled kefu.Settled)
 	}
 	// A seat that cannot be given back now frees itself when it runs out.
 	_ = w.seats.Release(ctx, w.m.Customer, seat)
+	w.relay.Leave(ctx, kefu.Handover{Customer: w.m.Customer, Agent: serving, From: seat.Agent, At: w.at}, false)
 }
 
 // follow answers after another push of the same customer has just assigned the
@@ -251,11 +283,14 @@ func (w *work) follow(ctx context.Context, c kefu.Conversation) (kefu.Decision, 
 		answer = kefu.Answer{Way: kefu.WaySuccess, Agent: c.Serving}
 	}
 	if answer.Way == kefu.WayRelay {
-		if err := w.relay.Forward(ctx, w.m, c.Serving); err != nil {
+		f := w.forwarding(c, c.Serving)
+		f.Kept = true
+		if err := w.relay.Forward(ctx, f); err != nil {
 			return kefu.Decision{}, false
 		}
 	}
 	settled, err := w.store.Settle(ctx, kefu.Settlement{
+		AnswerWithin: w.entry(c).AnswerTimeout, Missed: c.Missed, Words: w.m.Words(), Keep: w.app.Transcript,
 		Customer: w.m.Customer, Key: w.m.Key, At: w.at, Version: c.Version, Idle: w.app.Idle,
 		Entry: c.Entry, Sticky: w.entry(c).Sticky, Agent: c.Serving, Owner: c.Owner, Borrowed: c.Borrowed,
 		Answer: answer,
