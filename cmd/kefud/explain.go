@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -21,12 +18,8 @@ import (
 	"kefud/store"
 )
 
-const explainTimeout = 10 * time.Second
-
-type explainFlags struct{ config, app, openid, server string }
-
 func (p *program) explainCommand() *cobra.Command {
-	var f explainFlags
+	var f customerFlags
 	c := &cobra.Command{
 		Use:   "explain --app APP --openid OPENID",
 		Short: "Show the last decisions for a customer, and why each candidate was taken or refused",
@@ -41,46 +34,37 @@ or one given with --server, is asked over HTTP with admin.token.`,
 			return p.explain(c.Context(), f)
 		},
 	}
-	c.Flags().StringVar(&f.config, "config", "config.yaml", configHelp)
-	c.Flags().StringVar(&f.app, "app", "", "the app's name in the configuration")
-	c.Flags().StringVar(&f.openid, "openid", "", "the customer's openid in that app")
-	c.Flags().StringVar(&f.server, "server", "", "ask this server, such as http://127.0.0.1:8080, instead of Redis")
-	for _, name := range []string{"app", "openid"} {
-		if err := c.MarkFlagRequired(name); err != nil {
-			panic(err) // a flag of that name was defined above
-		}
-	}
+	f.register(c)
 	return c
 }
 
-func (p *program) explain(ctx context.Context, f explainFlags) error {
-	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
+func (p *program) explain(ctx context.Context, f customerFlags) error {
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
-	c, err := config.Load(f.config, p.env)
+	c, table, err := p.load(f.config)
 	if err != nil {
 		return err
 	}
-	if f.openid == "" {
-		return usage("--openid is empty; give the customer's openid")
-	}
-	id := kefu.CustomerID{App: kefu.AppID(f.app), User: f.openid}
-	table, err := c.Table()
+	id, err := f.customer("explain", table)
 	if err != nil {
 		return err
 	}
-	if table.App(id.App) == nil {
-		return usage("explain: no app %q in %s", f.app, f.config)
-	}
-	var h handler.History
-	if f.server == "" && len(c.Redis.Addrs) > 0 {
-		h, err = historyFromRedis(ctx, c, id)
-	} else {
-		h, err = historyFromServer(ctx, c, f.server, id)
-	}
+	h, err := history(ctx, c, f.server, id)
 	if err != nil {
 		return fmt.Errorf("explain %s: %w", id, err)
 	}
 	return printHistory(p.stdout, h)
+}
+
+func history(ctx context.Context, c *config.Config, server string, id kefu.CustomerID) (handler.History, error) {
+	if !asksServer(c, server) {
+		return historyFromRedis(ctx, c, id)
+	}
+	client, err := newAdminClient(c, server)
+	if err != nil {
+		return handler.History{}, err
+	}
+	return client.history(ctx, id)
 }
 
 var errNothingKnown = errors.New("nothing is known of this customer: he has not written, or too long ago")
@@ -99,45 +83,6 @@ func historyFromRedis(ctx context.Context, c *config.Config, id kefu.CustomerID)
 		return handler.History{}, errNothingKnown
 	}
 	return handler.NewHistory(id, found), nil
-}
-
-func historyFromServer(ctx context.Context, c *config.Config, server string, id kefu.CustomerID) (handler.History, error) {
-	var h handler.History
-	if server == "" {
-		own, err := reachable(c.Listen)
-		if err != nil {
-			return h, err
-		}
-		server = own
-	}
-	if c.Admin.Token == "" {
-		return h, errors.New("admin.token is not set; the server answers nobody without one (set KEFUD_ADMIN_TOKEN for both)")
-	}
-	address := strings.TrimSuffix(server, "/") + "/api/v1/apps/" + url.PathEscape(string(id.App)) + "/customers/" + url.PathEscape(id.User) + "/decisions"
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
-	if err != nil {
-		return h, fmt.Errorf("ask %s: %w", server, err)
-	}
-	req.Header.Set("Authorization", "Bearer "+c.Admin.Token.Reveal())
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
-			err = wrapped.Err // the address holds the openid
-		}
-		return h, fmt.Errorf("ask %s: %w", server, err)
-	}
-	defer resp.Body.Close() //nolint:errcheck // only read from
-	if resp.StatusCode != http.StatusOK {
-		var problem struct{ Detail string }
-		if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<16)).Decode(&problem); err != nil || problem.Detail == "" {
-			return h, fmt.Errorf("%s answers %s", server, resp.Status)
-		}
-		return h, errors.New(problem.Detail)
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&h); err != nil {
-		return h, fmt.Errorf("read what %s answers: %w", server, err)
-	}
-	return h, nil
 }
 
 // printHistory writes a history for people.

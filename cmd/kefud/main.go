@@ -84,6 +84,7 @@ that button means. Where that cannot be done, WeChat's own desk gets him.
 
 Try it without a WeChat account:  kefud demo
 Run it:                           kefud serve --config config.yaml
+Let an agent bind his own chat:   kefud agents invite AGENT
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
 		SilenceErrors: true,
@@ -102,7 +103,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		p.serveCommand(), p.demoCommand(), p.simulateCommand(),
-		p.explainCommand(), p.versionCommand(), p.healthcheckCommand(),
+		p.explainCommand(), p.agentsCommand(), p.exportCommand(), p.forgetCommand(),
+		p.versionCommand(), p.healthcheckCommand(),
 	)
 	return root
 }
