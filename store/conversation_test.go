@@ -445,7 +445,7 @@ func testEveryKeyExpires(t *testing.T, b backend) {
 
 	missing := map[string]bool{
 		"partitions": true, "customer": true, "push": true, "records": true, "lane": true, "lanes": true, "buried": true,
-		"seats": true, "facts": true, "waiting": true, "tried": true, "list": true, "token": true, "lead": true,
+		"seats": true, "facts": true, "waiting": true, "tried": true, "list": true, "token": true, "media": true, "lead": true,
 	}
 	for _, key := range allKeys(t, s) {
 		ttl, err := s.Client().PTTL(t.Context(), key).Result()

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"hash/fnv"
 	"strconv"
@@ -54,6 +56,8 @@ import (
 //	                                      string  guessTTL          bind                     bind
 //	<prefix>:list:<app>                   string  listTTL           newer (PutList)          Lists
 //	<prefix>:token:<app>                  string  till it expires   PutToken drop            Token drop
+//	<prefix>:media:<app>:<of>:<digest>    string  less than WeChat   PutMedia                 Media
+//	                                              keeps the copy
 //	<prefix>:lead:<task>                  string  the lease         lead                     lead
 //
 // What they hold:
@@ -87,6 +91,8 @@ import (
 //	tried       the same customers; the score is when a seat was last asked for
 //	list        when the list was fetched, a space, JSON of its agents
 //	token       when it expires, a space, the token
+//	media       the media_id of the app's copy of a picture of the app "of"; the digest is of
+//	            the picture's own media_id
 //	lead        who leads
 //
 // The fields of a customer, all of them optional:
@@ -154,6 +160,11 @@ func (k keys) lanes(p int) string           { return k.in(p, "lanes") }
 func (k keys) buried(p int) string          { return k.in(p, "buried") }
 func (k keys) agents(rest string) string    { return k.prefix + ":{agents}:" + rest }
 func (k keys) in(p int, rest string) string { return k.prefix + ":{" + strconv.Itoa(p) + "}:" + rest }
+
+func (k keys) media(to kefu.AppID, m kefu.Media) string {
+	sum := sha256.Sum256([]byte(m.ID))
+	return k.prefix + ":media:" + string(to) + ":" + string(m.App) + ":" + hex.EncodeToString(sum[:16])
+}
 
 func (k keys) queue(name string, app kefu.AppID, e kefu.EntryTag) string {
 	return k.agents(name + ":" + string(app) + ":" + string(e))

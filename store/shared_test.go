@@ -96,6 +96,46 @@ func testToken(t *testing.T, b backend) {
 	})
 }
 
+func testMedia(t *testing.T, b backend) {
+	s := b.open(t)
+	picture := kefu.Media{App: "shop", ID: "of the shop/+="}
+	read := func(to kefu.AppID, m kefu.Media, want string) {
+		t.Helper()
+		got, ok, err := s.Media(t.Context(), to, m)
+		if got != want || ok != (want != "") || err != nil {
+			t.Errorf("copy of %v for %s: %q, %t, %v; want %q", m, to, got, ok, err, want)
+		}
+	}
+	put := func(to kefu.AppID, m kefu.Media, id string, ttl time.Duration) {
+		t.Helper()
+		if err := s.PutMedia(t.Context(), to, m, id, ttl); err != nil {
+			t.Fatalf("put media: %v", err)
+		}
+	}
+	read("board", picture, "")
+	put("board", picture, "first copy", time.Hour)
+	read("board", picture, "first copy")
+	read("other", picture, "")
+	read("board", kefu.Media{App: "board", ID: picture.ID}, "")
+	read("board", kefu.Media{App: "shop", ID: picture.ID + " "}, "")
+	put("board", picture, "second copy", time.Hour)
+	read("board", picture, "second copy")
+	put("board", picture, "too late", 0)
+	put("board", picture, "too late", -time.Hour)
+	read("board", picture, "second copy")
+	put("board", picture, "short", 50*time.Millisecond)
+	until(t, "the copy to be forgotten", func() bool {
+		_, ok, err := s.Media(t.Context(), "board", picture)
+		return err == nil && !ok
+	})
+	put("board", picture, "copy", time.Hour)
+	for _, key := range allKeys(t, s) {
+		if strings.Contains(key, picture.ID) {
+			t.Errorf("%s shows a media_id", key)
+		}
+	}
+}
+
 // until asks again and again until a condition holds.
 func until(t testing.TB, what string, holds func() bool) {
 	t.Helper()
@@ -120,6 +160,9 @@ func shareEverything(t *testing.T, s *store.Store) {
 	}
 	if err == nil {
 		err = s.PutToken(t.Context(), "shop", kefu.Token{Value: "v", Expires: start.Add(time.Hour)})
+	}
+	if err == nil {
+		err = s.PutMedia(t.Context(), "board", kefu.Media{App: "shop", ID: "m"}, "copy", time.Hour)
 	}
 	if err != nil {
 		t.Fatalf("share: %v", err)

@@ -132,6 +132,7 @@ var suite = []struct {
 	{"Lists", testLists},
 	{"Lead", testLead},
 	{"Token", testToken},
+	{"Media", testMedia},
 	{"Partitions", testPartitions},
 	{"OneServingAgent", testOneServingAgent},
 	{"OneFreeSeat", testOneFreeSeat},
