@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -32,20 +33,30 @@ const (
 	opToken      = "token"
 	opSend       = "send"
 	opOnlineList = "online_list"
+
+	opMediaGet    = "media_get"
+	opMediaUpload = "media_upload"
+	opTyping      = "typing"
 )
+
+func operations() []string {
+	return []string{opToken, opSend, opOnlineList, opMediaGet, opMediaUpload, opTyping}
+}
 
 // A request is one call of the API.
 type request struct {
 	op       string
 	method   string
 	path     string
-	body     any      // sent as JSON; nil = none
-	private  []string // what must not come back in an error text
-	delivers bool     // has an effect that must not happen twice: never repeated blindly
+	query    url.Values // besides the token
+	body     any        // sent as JSON, a picture as a form; nil = none
+	private  []string   // what must not come back in an error text
+	delivers bool       // has an effect that must not happen twice: never repeated blindly
+	slow     bool       // carries a picture
 }
 
-// call does r with the app's token and decodes the answer into the given
-// struct; nil if only the errcode matters. A refused token is replaced once,
+// call does r with the app's token and decodes the answer into the given struct
+// or picture; nil if only the errcode matters. A refused token is replaced once,
 // and the call repeated once with the other.
 func (c *Client) call(ctx context.Context, app kefu.AppID, r request, into any) error {
 	a := c.account(app)
@@ -108,7 +119,7 @@ func (c *Client) once(ctx context.Context, a *account, r request, token string, 
 	began := c.now()
 	e := c.roundTrip(ctx, a, r, token, into)
 	switch {
-	case e == nil || e.Code != 0:
+	case e == nil || e.answered():
 		circuit.answered()
 	case ctx.Err() != nil:
 		circuit.abandoned()
@@ -121,7 +132,11 @@ func (c *Client) once(ctx context.Context, a *account, r request, token string, 
 }
 
 func (c *Client) roundTrip(ctx context.Context, a *account, r request, token string, into any) *APIError {
-	inner, cancel := context.WithTimeout(ctx, c.timeout)
+	timeout := c.timeout
+	if r.slow {
+		timeout *= mediaTimeouts
+	}
+	inner, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var w wire
 	fail := func(e APIError) *APIError {
@@ -139,41 +154,72 @@ func (c *Client) roundTrip(ctx context.Context, a *account, r request, token str
 		return fail(transportError(ctx, err))
 	}
 	defer res.Body.Close() //nolint:errcheck // it was read only
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
-	if err != nil {
-		e := transportError(ctx, err)
-		e.Status = res.StatusCode
-		return fail(e)
-	}
-	e := judgeAnswer(res.StatusCode, body, into)
+	e := read(ctx, res, into)
 	if e == nil {
 		return nil
 	}
 	return fail(*e)
 }
 
+// read reads an answer into the given struct or picture.
+func read(ctx context.Context, res *http.Response, into any) *APIError {
+	limit := int64(maxAnswer)
+	p, isPicture := into.(*picture)
+	if isPicture {
+		limit = maxPicture
+	}
+	body, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
+	if err != nil {
+		e := transportError(ctx, err)
+		e.Status = res.StatusCode
+		return &e
+	}
+	if isPicture {
+		return p.take(res.StatusCode, res.Header.Get("Content-Type"), body)
+	}
+	return judgeAnswer(res.StatusCode, body, into)
+}
+
 func (c *Client) newRequest(ctx context.Context, r request, token string) (*http.Request, error) {
-	address := c.base + r.path
+	query := url.Values{}
+	maps.Copy(query, r.query)
 	if token != "" {
-		address += "?access_token=" + url.QueryEscape(token)
+		query.Set("access_token", token)
+	}
+	address := c.base + r.path
+	if len(query) > 0 {
+		address += "?" + query.Encode()
+	}
+	raw, contentType, err := r.encode()
+	if err != nil {
+		return nil, err
 	}
 	var payload io.Reader
-	if r.body != nil {
-		raw, err := encode(r.body)
-		if err != nil {
-			return nil, err
-		}
+	if raw != nil {
 		payload = bytes.NewReader(raw)
 	}
 	req, err := http.NewRequestWithContext(ctx, r.method, address, payload)
 	if err != nil {
 		return nil, errors.New("build request") // the cause holds the URL
 	}
-	if payload != nil {
-		req.Header.Set("Content-Type", "application/json; charset=utf-8")
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
 	}
 	req.Header.Set("User-Agent", "kefud")
 	return req, nil
+}
+
+// encode writes the body and gives its Content-Type; nothing if there is none.
+func (r request) encode() ([]byte, string, error) {
+	switch body := r.body.(type) {
+	case nil:
+		return nil, "", nil
+	case picture:
+		return body.encodeForm()
+	default:
+		raw, err := encode(body)
+		return raw, typeJSON, err
+	}
 }
 
 // encode writes JSON with its characters as they are, < > & too: that WeChat

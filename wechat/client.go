@@ -27,6 +27,8 @@ type Credential struct {
 	App    kefu.AppID // as named in config.yaml
 	AppID  string     // WeChat's own, wx…
 	Secret string     `json:"-"` // "" = the API cannot be used for this app
+
+	Official bool // an official account (公众号); else a mini-program
 }
 
 // String names the app only.
@@ -38,9 +40,10 @@ func (c Credential) GoString() string { return c.String() }
 // ClientOptions say how to reach WeChat's API.
 type ClientOptions struct {
 	BaseURL    string        // http(s)://host[/path]; "" = https://api.weixin.qq.com
-	Timeout    time.Duration // one HTTP exchange; 0 = 2 s
+	Timeout    time.Duration // one HTTP exchange, pictures three times as long; 0 = 2 s
 	Apps       []Credential
 	Tokens     TokenCache   // shared by the replicas; nil = each process has its own tokens
+	Media      MediaCache   // shared by the replicas; nil = each process remembers its own copies
 	HTTP       *http.Client // nil = an own one; redirects are never followed
 	Logger     zerolog.Logger
 	Registerer prometheus.Registerer // nil = no metrics
@@ -58,6 +61,8 @@ type Client struct {
 	log     zerolog.Logger
 	meter   *meter
 	now     func() time.Time
+	media   *mediaRecall
+	copies  *copies
 
 	mu       sync.RWMutex
 	accounts map[kefu.AppID]*account
@@ -84,7 +89,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 	}
 	c := &Client{
 		base: base, timeout: o.Timeout, http: ownHTTP(o.HTTP),
-		cache: o.Tokens, log: o.Logger, meter: m, now: o.Now,
+		cache: o.Tokens, log: o.Logger, meter: m, now: o.Now, copies: newCopies(),
 	}
 	if c.timeout <= 0 {
 		c.timeout = defaultTimeout
@@ -92,6 +97,10 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if c.now == nil {
 		c.now = time.Now
 	}
+	if o.Media == nil {
+		o.Media = newMediaMemory(c.now)
+	}
+	c.media = &mediaRecall{cache: o.Media, now: c.now, log: o.Logger}
 	c.SetApps(o.Apps)
 	return c, nil
 }
@@ -116,7 +125,7 @@ func (c *Client) SetApps(creds []Credential) {
 func (c *Client) newAccount(cred Credential) *account {
 	log := c.log.With().Str("app", string(cred.App)).Logger()
 	a := &account{cred: cred, breakers: make(map[string]breaker)}
-	for _, op := range []string{opToken, opSend, opOnlineList} {
+	for _, op := range operations() {
 		a.breakers[op] = newBreaker(log.With().Str("op", op).Logger())
 	}
 	a.tokens = &keeper{

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +25,7 @@ const (
 	fakeAPIAppID  = "wx00000000000000aa"
 	fakeAPISecret = "s3cr3t-0123456789abcdef"
 	fakeAPIUser   = "oABCDEFGHIJKLMNOPQRSTUVWXYZ1"
+	fakeAPIBoard  = "wx00000000000000cc" // another app's, with the same secret
 	fakeAPIText   = "您的订单 <a href=\"https://example.com/?a=1&b=2\">已发货</a>"
 )
 
@@ -52,8 +54,12 @@ func (c *fakeAPIClock) Advance(d time.Duration) {
 // fakeAPICall is one call as it came over the wire.
 type fakeAPICall struct {
 	Path, Method, Token, Type string
+	Query                     url.Values
 	Body                      []byte
 }
+
+// fakeAPIBoardToken is always the token of the app fakeAPIBoard.
+const fakeAPIBoardToken = "T0K3N_board_abcdefghijklmnop"
 
 // fakeAPI is WeChat's API as its pages describe it: a stable token that stays
 // the same until five minutes before its end, and calls that check it.
@@ -146,7 +152,7 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.calls = append(f.calls, fakeAPICall{
 		Path: r.URL.Path, Method: r.Method, Token: r.URL.Query().Get("access_token"),
-		Type: r.Header.Get("Content-Type"), Body: body,
+		Type: r.Header.Get("Content-Type"), Query: r.URL.Query(), Body: body,
 	})
 	before := f.before
 	f.mu.Unlock()
@@ -195,6 +201,9 @@ func (f *fakeAPI) stableToken(body []byte) string {
 	switch {
 	case q["grant_type"] != "client_credential":
 		return `{"errcode":40002,"errmsg":"invalid grant_type"}`
+	case q["appid"] == fakeAPIBoard && q["secret"] == fakeAPISecret:
+		f.tokens[fakeAPIBoardToken] = f.clock.Now().Add(f.life)
+		return fmt.Sprintf(`{"access_token":%q,"expires_in":7200}`, fakeAPIBoardToken)
 	case q["appid"] != fakeAPIAppID:
 		return `{"errcode":40013,"errmsg":"invalid appid rid: 1-2-3"}`
 	case q["secret"] != fakeAPISecret:

@@ -1,6 +1,7 @@
 package wechat
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 // errcode, or left without a proper answer. Every error of Client is one. It
 // never holds a token, a secret, an openid, a message text or a URL.
 type APIError struct {
-	Op     string     // "send", "online_list" or "token"
+	Op     string     // "send", "typing", "online_list", "media_get", "media_upload" or "token"
 	App    kefu.AppID // as named in config.yaml
 	Code   int        // WeChat's errcode; 0 if there was none
 	Status int        // HTTP status; 0 if there was no answer
@@ -71,6 +72,17 @@ func (e *APIError) verdict() verdict {
 	return judge(e.Code)
 }
 
+// answered reports whether WeChat itself answered, if not as was hoped.
+func (e *APIError) answered() bool {
+	return e.Code != 0 || e.fault == faultMedia || e.fault == faultTooLarge
+}
+
+// mediaRefused reports whether WeChat does not have the picture it was to send.
+func mediaRefused(err error) bool {
+	e, ok := errors.AsType[*APIError](err)
+	return ok && e.Code == codeBadMedia
+}
+
 // A class says what an errcode means for whoever owes the call.
 type class uint8
 
@@ -96,6 +108,8 @@ var (
 	faultCanceled  = verdict{class: classRetry, reason: "canceled"}     // the caller gave up
 	faultStatus    = verdict{class: classRetry, reason: "http_status"}  // something before WeChat, or its front, is in trouble
 	faultAnswer    = verdict{class: classRetry, reason: "bad_answer"}   // a page, or JSON that is cut, or too long
+	faultMedia     = verdict{class: classBury, reason: "bad_media"}     // an answer, but not with a picture
+	faultTooLarge  = verdict{class: classBury, reason: "too_large"}     // a picture over maxPicture
 	faultBreaker   = verdict{class: classRetry, reason: "breaker_open"} // not tried: the last calls got no answer
 	faultSecret    = verdict{class: classBury, reason: "no_secret"}
 	faultApp       = verdict{class: classBury, reason: "unknown_app"}
@@ -107,12 +121,15 @@ const (
 	// costs nothing that counts.
 	dailyQuotaWait  = time.Hour
 	minuteQuotaWait = time.Minute
+
+	codeBadMedia = 40007 // unknown media_id, or another app's, or older than 3 days
 )
 
 // judge is the only place that knows what an errcode asks for.
 //
 // WeChat, https://developers.weixin.qq.com/doc/channels/API/basics/commErrCode.html,
-// https://mp.weixin.qq.com/debug/wxadoc/dev/api/custommsg/callback_help.html and
+// https://mp.weixin.qq.com/debug/wxadoc/dev/api/custommsg/callback_help.html,
+// https://developers.weixin.qq.com/doc/offiaccount/Getting_Started/Global_Return_Code.html and
 // https://developers.weixin.qq.com/doc/service/api/customer/messctrl/api_createkfsession,
 // read 2026-11.
 //
@@ -130,6 +147,8 @@ func judge(code int) verdict {
 		return verdict{class: classRetry, reason: "quota", after: dailyQuotaWait}
 	case 45011: // quota of the minute
 		return verdict{class: classRetry, reason: "quota", after: minuteQuotaWait}
+	case 43004: // the user does not follow the official account
+		return verdict{class: classAllowance, reason: "not_following"}
 	case 45015: // the window to answer is over, or the customer has left
 		return verdict{class: classAllowance, reason: "out_of_window"}
 	case 45047: // the number of messages is used up
@@ -155,6 +174,10 @@ func refusal(code int) string {
 		return "unauthorized"
 	case 48006: // clear_quota used up
 		return "quota_resets_used"
+	case 40004, 40005, codeBadMedia, 41005, 41006, 44001: // media: bad type, bad kind of file, bad id, no data, no id, empty
+		return "bad_media"
+	case 40006, 40009, 45001, 45002: // size of a file, of a picture, of media, of a message
+		return "too_large"
 	case 50002: // user limited: the account is restricted
 		return "limited"
 	case 40002, 45072, 47001, 65416, 65417: // bad grant_type, command, JSON, parameter, time range

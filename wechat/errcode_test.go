@@ -30,6 +30,7 @@ func TestJudge(t *testing.T) {
 		{classToken, "token", 0, []int{40001, 40014, 41001, 42001}},
 		{classRetry, "quota", time.Hour, []int{45009}},
 		{classRetry, "quota", time.Minute, []int{45011}},
+		{classAllowance, "not_following", 0, []int{43004}},
 		{classAllowance, "out_of_window", 0, []int{45015}},
 		{classAllowance, "out_of_count", 0, []int{45047}},
 		{classRetry, "agent_offline", 0, []int{61459, 65415}},
@@ -40,6 +41,8 @@ func TestJudge(t *testing.T) {
 		{classBury, "unauthorized", 0, []int{43104, 48001}},
 		{classBury, "quota_resets_used", 0, []int{48006}},
 		{classBury, "limited", 0, []int{50002}},
+		{classBury, "bad_media", 0, []int{40004, 40005, 40007, 41005, 41006, 44001}},
+		{classBury, "too_large", 0, []int{40006, 40009, 45001, 45002}},
 		{classBury, "bad_request", 0, []int{40002, 45072, 47001, 65416, 65417}},
 		{classBury, "typing", 0, []int{45080, 45081}},
 		{classBury, "desk_disabled", 0, []int{65400}},
@@ -48,7 +51,7 @@ func TestJudge(t *testing.T) {
 		{classBury, "agent_exists", 0, []int{65406, 65407, 65408, 65411}},
 		{classBury, "served_by_other", 0, []int{61458, 65414}},
 		{classBury, "no_session", 0, []int{65413}},
-		{classBury, "errcode", 0, []int{1, -2, 40004, 44002, 99999999}},
+		{classBury, "errcode", 0, []int{1, -2, 44002, 99999999}},
 	} {
 		for _, code := range tc.codes {
 			if got, want := judge(code), (verdict{tc.class, tc.reason, tc.after}); got != want {

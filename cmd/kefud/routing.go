@@ -44,7 +44,9 @@ func (r *routing) credentials() []wechat.Credential {
 	out := make([]wechat.Credential, 0, len(r.config.Apps))
 	for i := range r.config.Apps {
 		a := &r.config.Apps[i]
-		out = append(out, wechat.Credential{App: a.Name, AppID: a.AppID, Secret: a.AppSecret.Reveal()})
+		out = append(out, wechat.Credential{
+			App: a.Name, AppID: a.AppID, Secret: a.AppSecret.Reveal(), Official: a.Kind == config.KindOfficialAccount,
+		})
 	}
 	return out
 }
