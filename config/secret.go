@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/base64"
 	"fmt"
 	"io"
 )
@@ -12,6 +13,15 @@ type Secret string
 
 // Reveal gives the text itself.
 func (s Secret) Reveal() string { return string(s) }
+
+// Key gives the 32 bytes of a key that was checked, nil for an empty one.
+func (s Secret) Key() []byte {
+	key, err := base64.StdEncoding.DecodeString(string(s))
+	if err != nil || len(key) == 0 {
+		return nil
+	}
+	return key
+}
 
 // String gives the stand-in.
 func (s Secret) String() string {

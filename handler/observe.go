@@ -31,7 +31,7 @@ const (
 // replies name the ways in logs and metrics.
 var replies = map[kefu.Way]string{
 	kefu.WayNone: "success", kefu.WaySuccess: "success", kefu.WayRelay: "relay",
-	kefu.WayNamed: "transfer_named", kefu.WayPlain: "transfer",
+	kefu.WayNamed: "transfer_named", kefu.WayPlain: "transfer", kefu.WayText: "text",
 }
 
 type metrics struct {

@@ -145,72 +145,6 @@ type Drawn struct {
 	Due   time.Time // DrawWait: when to ask again
 }
 
-// A Hearing is a message of an agent's chat as the store is told of it.
-type Hearing struct {
-	Chat      CustomerID
-	Key       MessageKey
-	At        time.Time
-	Allowance Allowance
-	Idle      time.Duration // a conversation without a word for so long is over
-	Label     int           // the conversation he means; 0 = the selected one
-	Select    bool          // the conversation he means is the selected one from now on
-	Target    bool          // a conversation is meant at all
-	Silent    bool          // nothing he wrote: nothing is earned by it
-	Takeover  time.Duration // a message whose first hearing has no reply after this is heard again
-}
-
-// A SelectState says which conversation an agent's message means.
-type SelectState uint8
-
-// How a conversation was found, or why not.
-const (
-	SelectFound   SelectState = iota
-	SelectNone                // there is no open conversation
-	SelectMany                // several are open and none is selected
-	SelectUnknown             // no conversation has that label
-	SelectLost                // the selected one was taken from him since he last wrote
-)
-
-// An Open is a conversation as an agent's chat has it.
-type Open struct {
-	Label    int
-	Customer CustomerID
-	Entry    EntryTag
-	Waiting  time.Time // since when the customer waits for an answer; zero = he does not
-	Last     time.Time // of the last word, of either side
-	Line     string    // the customer's last words, shortened
-	Selected bool
-	Over     bool // without a word for too long; it can still be answered
-}
-
-// A Hearsay ends a Hearing: what the agent was told, and the conversation he
-// answered, if he did.
-type Hearsay struct {
-	Chat     CustomerID
-	Key      MessageKey
-	First    time.Time
-	At       time.Time
-	Reply    string
-	Label    int // 0 = he answered none
-	Customer CustomerID
-}
-
-// A Heard is the store's answer to a Hearing.
-type Heard struct {
-	Repeat bool // heard before, and Reply stands if Done
-	Done   bool
-	Reply  string
-	First  time.Time
-
-	Chat     Chat // Agent is not filled in
-	State    SelectState
-	Target   Open   // SelectFound
-	Opens    []Open // all of them, by label
-	Lost     int    // SelectLost: the label that was taken
-	LostTo   string // SelectLost: a word on who has it
-	Announce bool   // what other replicas know of the chat is no longer right
-}
-
 // An Utterance is an agent's answer to a customer.
 type Utterance struct {
 	Customer CustomerID
@@ -248,26 +182,6 @@ type Closing struct {
 	Notice   *Delivery // nil = none
 }
 
-// A Leaving takes a conversation out of an agent's chat, with what was not yet
-// sent of it.
-type Leaving struct {
-	Chat     CustomerID
-	Customer CustomerID
-	At       time.Time
-	Idle     time.Duration
-	To       string // a word on who has it now, for the agent; "" = he ended it himself
-	Missed   bool   // he did not answer in time
-}
-
-// A Left is the store's answer to a Leaving.
-type Left struct {
-	Label   int // 0 = the chat did not have the conversation
-	Misses  int // how many in a row he has not answered in time
-	Only    int // the label of the only conversation left, selected by that; 0 = none
-	WasHis  bool
-	Dropped int // lines that he has not had
-}
-
 // An Overdue is a customer whose agent has not answered in time.
 type Overdue struct {
 	Customer CustomerID
@@ -292,67 +206,4 @@ type Moved struct {
 	Stays   bool    // nobody could take it, and it stays where it is
 	Changed bool    // it was no longer his
 	Reason  Reason  // of the first who refused, if there is only one; else ReasonPool
-}
-
-// A Direction tells who said something.
-type Direction string
-
-// The directions.
-const (
-	FromCustomer Direction = "customer"
-	FromAgent    Direction = "agent"
-)
-
-// A Saying is one relayed message of a transcript.
-type Saying struct {
-	ID        string    `json:"id"`
-	At        time.Time `json:"at"`
-	Direction Direction `json:"direction"`
-	Agent     AgentID   `json:"agent"`
-	Text      string    `json:"text"`
-	Picture   bool      `json:"picture,omitempty"`
-	State     string    `json:"state"` // stable word: "accepted", "sent", "undeliverable"
-	Reason    string    `json:"reason,omitempty"`
-}
-
-// An Invitation lets one agent bind his chat, once, by sending its code to the
-// switchboard.
-type Invitation struct {
-	Agent AgentID
-	App   AppID  // the switchboard
-	Code  string // six characters; see relay.NewCode
-	At    time.Time
-	For   time.Duration
-}
-
-// A BindState is what became of the wish to bind a chat.
-type BindState uint8
-
-// The states of a binding.
-const (
-	BindDone    BindState = iota
-	BindWrong             // no such code, or no longer
-	BindTooMany           // too many wrong codes, from this chat or in all
-	BindTaken             // the chat is another agent's
-)
-
-// A Bound is the store's answer to a code.
-type Bound struct {
-	State BindState
-	Agent AgentID // whose the chat is now, or was before
-}
-
-// The states of sayings.
-const (
-	SayingAccepted      = "accepted"      // written down to be sent
-	SayingSent          = "sent"          // WeChat took it
-	SayingUndeliverable = "undeliverable" // it never will
-)
-
-// A Mark says what became of a saying.
-type Mark struct {
-	Ref    string // of the saying
-	State  string
-	Reason string        // stable word, "" if it was sent
-	Keep   time.Duration // of transcripts, see Receipt
 }

@@ -16,44 +16,47 @@ type TextKind string
 
 // The texts.
 const (
-	TextStranger    TextKind = "stranger"     // to whoever is bound to no agent
-	TextBound       TextKind = "bound"        // the code was right
-	TextWrongCode   TextKind = "wrong_code"   // it was not, or it has expired
-	TextTooMany     TextKind = "too_many"     // too many wrong codes
-	TextTaken       TextKind = "taken"        // the code is for another than the agent whose chat this is
-	TextWelcome     TextKind = "welcome"      // an agent follows the account again
-	TextHelp        TextKind = "help"         // 帮助
-	TextOnline      TextKind = "online"       // 上线
-	TextOffline     TextKind = "offline"      // 下线
-	TextBusy        TextKind = "busy"         // 忙碌
-	TextList        TextKind = "list"         // the head of 列表
-	TextNobody      TextKind = "nobody"       // no conversation is open
-	TextWhich       TextKind = "which"        // several are open, none is selected
-	TextNoLabel     TextKind = "no_label"     // there is no conversation of that label
-	TextLost        TextKind = "lost"         // the selected conversation is no longer his
-	TextSelected    TextKind = "selected"     // another is selected now
-	TextNoHistory   TextKind = "no_history"   // 历史 of nothing
-	TextClosed      TextKind = "closed"       // 结束
-	TextHanded      TextKind = "handed"       // 转给
-	TextNotHanded   TextKind = "not_handed"   // 转给, but nobody of those could take it
-	TextNoSuch      TextKind = "no_such"      // 转给 somebody who is not there
-	TextFrom        TextKind = "from"         // the head of a conversation that comes from another agent
-	TextLeft        TextKind = "left"         // replies left, when few
-	TextFull        TextKind = "full"         // no more replies before the customer writes; kept
-	TextTooLate     TextKind = "too_late"     // the customer has been silent too long
-	TextUndelivered TextKind = "undelivered"  // an answer could not be delivered
-	TextCannot      TextKind = "cannot"       // a kind of message that cannot be carried
-	TextMissed      TextKind = "missed"       // a conversation was moved on, he had not answered
-	TextTwice       TextKind = "twice"        // the second time in a row: he is busy now
-	TextMore        TextKind = "more"         // more waits for him
-	TextReply       TextKind = "reply"        // how to answer a conversation that is not selected
-	TextDoubt       TextKind = "doubt"        // before a line that he may have had already
-	TextImage       TextKind = "image"        // stands for a picture
-	TextCard        TextKind = "card"         // stands for a mini-program card
-	TextMedia       TextKind = "media"        // stands for what cannot be carried
-	TextNoImage     TextKind = "no_image"     // a picture that could not be had
-	TextTrouble     TextKind = "trouble"      // something is broken, and nothing was sent
-	TextOwnCustomer TextKind = "own_customer" // the customer, in histories
+	TextStranger    TextKind = "stranger"    // to whoever is bound to no agent
+	TextBound       TextKind = "bound"       // the code was right
+	TextWrongCode   TextKind = "wrong_code"  // it was not, or it has expired
+	TextTooMany     TextKind = "too_many"    // too many wrong codes
+	TextTaken       TextKind = "taken"       // the code is for another than the agent whose chat this is
+	TextWelcome     TextKind = "welcome"     // an agent follows the account again
+	TextHelp        TextKind = "help"        // 帮助
+	TextOnline      TextKind = "online"      // 上线
+	TextOffline     TextKind = "offline"     // 下线
+	TextBusy        TextKind = "busy"        // 忙碌
+	TextList        TextKind = "list"        // the head of 列表
+	TextNobody      TextKind = "nobody"      // no conversation is open
+	TextWhich       TextKind = "which"       // several are open, none is selected
+	TextNoLabel     TextKind = "no_label"    // there is no conversation of that label
+	TextLost        TextKind = "lost"        // the selected conversation is no longer his
+	TextSelected    TextKind = "selected"    // another is selected now
+	TextNoHistory   TextKind = "no_history"  // 历史 of nothing
+	TextClosed      TextKind = "closed"      // 结束
+	TextHanded      TextKind = "handed"      // 转给
+	TextNotHanded   TextKind = "not_handed"  // 转给, but nobody of those could take it
+	TextNoSuch      TextKind = "no_such"     // 转给 somebody who is not there
+	TextFrom        TextKind = "from"        // the head of a conversation that comes from another agent
+	TextLeft        TextKind = "left"        // replies left, when few
+	TextFull        TextKind = "full"        // no more replies before the customer writes; kept
+	TextTooLate     TextKind = "too_late"    // the customer has been silent too long
+	TextUndelivered TextKind = "undelivered" // an answer could not be delivered
+	TextCannot      TextKind = "cannot"      // a kind of message that cannot be carried
+	TextMissed      TextKind = "missed"      // a conversation was moved on, he had not answered
+	TextTwice       TextKind = "twice"       // the second time in a row: he is busy now
+	TextMore        TextKind = "more"        // more waits for him
+	TextReply       TextKind = "reply"       // how to answer a conversation that is not selected
+	TextDoubt       TextKind = "doubt"       // before a line that he may have had already
+	TextImage       TextKind = "image"       // stands for a picture
+	TextCard        TextKind = "card"        // stands for a mini-program card
+	TextMedia       TextKind = "media"       // stands for what cannot be carried
+	TextNoImage     TextKind = "no_image"    // a picture that could not be had
+	TextTrouble     TextKind = "trouble"     // something is broken, and perhaps nothing was sent
+	TextSpace       TextKind = "space"       // a label with words right behind it
+	TextTo          TextKind = "to"          // who has a conversation that was taken from him
+	TextReason      TextKind = "reason"      // why something could not be done, .Code being the stable word
+	TextSaying      TextKind = "saying"      // one line of a history
 )
 
 // TextData is what a text may use.
@@ -63,7 +66,7 @@ type TextData struct {
 	Label   int
 	Other   int    // another label
 	Left    int    // messages
-	Code    string // what was typed
+	Code    string // what was typed, or a stable word
 	Text    string // words, a title, a list
 	Page    string // of a card
 	Reason  string // in words
@@ -107,10 +110,13 @@ func DefaultTexts() map[TextKind]string {
 		TextDoubt:       "（可能重复）",
 		TextImage:       "[图片]",
 		TextCard:        "[小程序卡片] {{.Text}}{{if .Page}}\n路径：{{.Page}}{{end}}",
-		TextMedia:       "[{{.Text}}，无法转发]",
+		TextMedia:       `[{{if eq .Code "voice"}}语音{{else if eq .Code "video" "shortvideo"}}视频{{else if eq .Code "location"}}位置{{else if eq .Code "link"}}链接{{else if eq .Code "file"}}文件{{else}}消息{{end}}，无法转发]`,
 		TextNoImage:     "[图片没有取到]{{if .Text}} {{.Text}}{{end}}",
-		TextTrouble:     "系统暂时有故障，这条没有发出，请稍后再发。",
-		TextOwnCustomer: "客户",
+		TextTrouble:     "系统暂时有故障，这条可能没有发出，请稍后用“历史”查看。",
+		TextSpace:       "请在编号后加空格再发，这条没有发出：#{{.Label}} 内容",
+		TextTo:          "{{if .Agent}}已转给{{.Agent}}{{else}}已转到微信客服{{end}}",
+		TextReason:      `{{if eq .Code "full"}}已满{{else if eq .Code "offline" "away" "unknown"}}不在线{{else if eq .Code "paused"}}忙碌{{else if eq .Code "no_way"}}没有绑定微信{{else if eq .Code "refused"}}联系不上{{else if eq .Code "out_of_window"}}客户 48 小时内没有再发言，微信不允许再发{{else if eq .Code "out_of_count"}}微信不允许再发更多条{{else if eq .Code "bad_openid"}}找不到该客户{{else if eq .Code "bad_media" "too_large"}}图片无法发送{{else if eq .Code "unauthorized"}}小程序没有发送客服消息的权限{{else if eq .Code "attempts"}}多次重试仍然失败{{else if eq .Code "pool"}}没有人能接{{else}}系统故障（{{.Code}}）{{end}}`,
+		TextSaying:      "{{if .Agent}}{{.Agent}}{{else}}客户{{end}}：{{.Text}}",
 		TextHelp: "直接回复：发给当前会话\n#编号 内容：发给该会话，并设为当前\n#编号：设为当前会话\n" +
 			"上线／下线／忙碌：是否接新会话\n列表：进行中的会话\n历史：当前会话的记录\n结束：结束当前会话\n转给 坐席或分组：转走当前会话\n" +
 			"后四个可以写在 #编号 之后。",

@@ -44,8 +44,9 @@ type Sender interface {
 	SendImage(ctx context.Context, to kefu.CustomerID, m kefu.Media) error
 }
 
-// A Witness is told of what people said to each other when it has been sent, and
-// when it never will be, before the queue is told. It may be told twice.
+// A Witness is told of what people said to each other when it has been sent, when
+// it never will be, and when WeChat says that it may not be sent now (OutcomeWait),
+// before the queue is told. It may be told twice.
 type Witness interface {
 	Ended(ctx context.Context, d kefu.Delivery, v kefu.Verdict)
 }

@@ -127,7 +127,8 @@ func (o *Outbox) work(ctx context.Context, p *partition, lane kefu.Lane, admitte
 func (o *Outbox) report(ctx context.Context, d kefu.Delivery, v kefu.Verdict, err error) {
 	o.metrics.count(d, v, o.now())
 	o.trouble.report(d, v, err, o.now())
-	if o.witness == nil || !said(d) || v.Outcome == kefu.OutcomeRetry || v.Outcome == kefu.OutcomeWait {
+	held := v.Outcome == kefu.OutcomeWait && v.Ledger == kefu.LedgerEmpty // WeChat says that no more may be sent
+	if o.witness == nil || !said(d) && !d.More || v.Outcome == kefu.OutcomeRetry || v.Outcome == kefu.OutcomeWait && !held {
 		return
 	}
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.lease/4)

@@ -1,4 +1,3 @@
-// Package relay carries conversations to and from the agents' own WeChat chats.
 package relay
 
 import (

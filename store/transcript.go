@@ -65,6 +65,7 @@ func (s *Store) sayings(c kefu.CustomerID, entries []redis.XMessage) []kefu.Sayi
 		saying := kefu.Saying{
 			ID: e.ID, At: instant(ms), Direction: kefu.FromCustomer, Agent: kefu.AgentID(text(e, "a")),
 			Text: words.Text, Picture: words.Media != (kefu.Media{}), State: kefu.SayingAccepted,
+			Ref: text(e, "k"), Media: words.Media,
 		}
 		if text(e, "d") == "a" {
 			saying.Direction = kefu.FromAgent

@@ -185,6 +185,9 @@ func (r *rig) populate(o rigOptions) {
 		r.accounts[a.Name] = made
 	}
 	for i := range r.config.Agents {
+		if r.config.Agents[i].Desk.App == "" {
+			continue // he chats
+		}
 		a := deskAgent(&r.config.Agents[i])
 		a.Online = !o.absent
 		if o.agent != nil {

@@ -27,12 +27,7 @@ func openOffice(ctx context.Context, c *config.Config) (office, func() error, er
 	if err != nil {
 		return nil, nil, err
 	}
-	// SHIM: `return s, s.Close, nil` once *store.Store is an office.
-	kept, ok := any(s).(office)
-	if !ok {
-		return nil, nil, errors.Join(errors.New("not built"), s.Close())
-	}
-	return kept, s.Close, nil
+	return s, s.Close, nil
 }
 
 // An administration does what the commands about agents and customers ask for.

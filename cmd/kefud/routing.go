@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
 	"kefud/config"
+	"kefud/handler"
 	"kefud/kefu"
 	"kefud/presence"
 	"kefud/wechat"
@@ -15,6 +17,39 @@ type routing struct {
 	config *config.Config
 	table  *kefu.Table
 	codecs map[kefu.AppID]*wechat.Codec
+	keys   transcriptKeys
+}
+
+// transcriptKeys are the keys that seal what is said at an app: the present one
+// and the one before.
+type transcriptKeys map[kefu.AppID][2][]byte
+
+func newTranscriptKeys(c *config.Config) transcriptKeys {
+	keys := make(transcriptKeys, len(c.Apps))
+	for i := range c.Apps {
+		t := &c.Apps[i].Transcript
+		keys[c.Apps[i].Name] = [2][]byte{t.Key.Key(), t.PreviousKey.Key()}
+	}
+	return keys
+}
+
+func (k transcriptKeys) of(app kefu.AppID) ([]byte, []byte) { return k[app][0], k[app][1] }
+
+func (r *routing) transcriptKeys(app kefu.AppID) ([]byte, []byte) { return r.keys.of(app) }
+
+// front sends each push where it belongs: what customers do to the router, what
+// agents write in their chats to the relay.
+type front struct {
+	customers, agents handler.Router
+	table             func() *kefu.Table
+}
+
+// Route answers one push.
+func (f *front) Route(ctx context.Context, m kefu.Message) kefu.Decision {
+	if app := f.table().App(m.Customer.App); app != nil && app.Switchboard {
+		return f.agents.Route(ctx, m)
+	}
+	return f.customers.Route(ctx, m)
 }
 
 // newRouting builds the replaceable part from a checked config.
@@ -23,7 +58,7 @@ func newRouting(c *config.Config) (*routing, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &routing{config: c, table: table, codecs: make(map[kefu.AppID]*wechat.Codec, len(c.Apps))}
+	r := &routing{config: c, table: table, keys: newTranscriptKeys(c), codecs: make(map[kefu.AppID]*wechat.Codec, len(c.Apps))}
 	for i := range c.Apps {
 		a := &c.Apps[i]
 		codec, err := wechat.NewCodec(wechat.CodecOptions{

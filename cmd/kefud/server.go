@@ -20,6 +20,7 @@ import (
 	"kefud/kefu"
 	"kefud/outbox"
 	"kefud/presence"
+	"kefud/relay"
 	"kefud/router"
 	"kefud/store"
 	"kefud/wechat"
@@ -40,6 +41,8 @@ type server struct {
 	client   *wechat.Client
 	board    *presence.Board
 	outbox   *outbox.Outbox
+	router   *router.Router
+	relay    *relay.Relay
 	http     *http.Server
 	reached  atomic.Bool // the store has answered at least once
 	stopping atomic.Bool
@@ -56,7 +59,9 @@ func newServer(ctx context.Context, c *config.Config, log zerolog.Logger) (*serv
 	s.routing.Store(r)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	s.store, err = store.Open(ctx, storeOptions(c, log, registry))
+	options := storeOptions(c, log, registry)
+	options.Keys = func(app kefu.AppID) ([]byte, []byte) { return s.routing.Load().transcriptKeys(app) }
+	s.store, err = store.Open(ctx, options)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
@@ -72,6 +77,7 @@ func storeOptions(c *config.Config, log zerolog.Logger, registry prometheus.Regi
 		Addrs: c.Redis.Addrs, MasterName: c.Redis.MasterName,
 		Username: c.Redis.Username, Password: c.Redis.Password.Reveal(), DB: c.Redis.DB, TLS: c.Redis.TLS,
 		Prefix: c.Redis.KeyPrefix, Partitions: c.Redis.Partitions, Logger: log, Registerer: registry,
+		Keys: newTranscriptKeys(c).of,
 	}
 }
 
@@ -81,7 +87,7 @@ func (s *server) assemble(c *config.Config, registry *prometheus.Registry) error
 	var err error
 	s.client, err = wechat.NewClient(wechat.ClientOptions{
 		BaseURL: c.WeChat.APIBase, Timeout: c.WeChat.Timeout, Apps: s.routing.Load().credentials(),
-		Tokens: s.store, Logger: s.log, Registerer: registry,
+		Tokens: s.store, Media: s.store, Logger: s.log, Registerer: registry,
 	})
 	if err != nil {
 		return fmt.Errorf("build API client: %w", err)
@@ -90,15 +96,27 @@ func (s *server) assemble(c *config.Config, registry *prometheus.Registry) error
 		Table: table, Settings: func(app kefu.AppID) presence.Settings { return s.routing.Load().presence(app) },
 		Lister: s.client, Store: s.store, Holder: rand.Text(), Logger: s.log, Registerer: registry,
 	})
+	// The relay forwards for the router and tells the outbox what to send at once;
+	// they ask it in turn, so that it reaches them when they are there.
+	s.relay = relay.New(relay.Options{
+		Store: s.store, Board: s.board, Table: table, Typist: s.client, Budget: c.ReplyBudget,
+		Deliver: func(ctx context.Context, l kefu.Lane) kefu.Verdict { return s.outbox.Deliver(ctx, l) },
+		Move:    func(ctx context.Context, m kefu.Move) (kefu.Moved, error) { return s.router.Move(ctx, m) },
+		Logger:  s.log, Registerer: registry,
+	})
 	s.outbox = outbox.New(outbox.Options{
-		Queue: s.store, Sender: s.client, Table: table, Logger: s.log, Registerer: registry,
+		Queue: s.store, Sender: s.client, Witness: s.relay, Table: table, Logger: s.log, Registerer: registry,
+	})
+	s.router = router.New(router.Options{
+		Store: s.store, Seats: s.store, Board: s.board, Table: table, Relay: s.relay, Budget: c.ReplyBudget,
 	})
 	h, err := handler.New(handler.Options{
 		Codec:  func(app kefu.AppID) *wechat.Codec { return s.routing.Load().codecs[app] },
 		Link:   func(tag string) (string, bool) { return s.routing.Load().link(tag) },
-		Router: router.New(router.Options{Store: s.store, Seats: s.store, Board: s.board, Table: table, Budget: c.ReplyBudget}),
+		Router: &front{customers: s.router, agents: s.relay, table: table},
 		Token:  func() string { return s.routing.Load().config.Admin.Token.Reveal() },
-		Ready:  s.ready, Historian: s.store, Budget: c.ReplyBudget, TrustedProxies: c.TrustedProxies,
+		Ready:  s.ready, Historian: s.store, Office: s.store, Archive: s.store, Table: table, NewCode: relay.NewCode,
+		Budget: c.ReplyBudget, TrustedProxies: c.TrustedProxies,
 		Logger: s.log, Registerer: registry, Gatherer: registry,
 	})
 	if err != nil {
@@ -131,6 +149,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	goWork("store", s.store.Run)
 	goWork("presence", s.board.Run)
 	goWork("outbox", s.outbox.Run)
+	goWork("relay", s.relay.Run)
 	goWork("http", func(context.Context) error { return s.http.Serve(l) })
 	s.warnOfMute()
 	s.log.Info().Str("listen", l.Addr().String()).Str("version", version).Bool("embedded_store", s.store.Health().Embedded).Msg("serving")

@@ -1,0 +1,41 @@
+package kefu
+
+import "time"
+
+// A Direction tells who said something.
+type Direction string
+
+// The directions.
+const (
+	FromCustomer Direction = "customer"
+	FromAgent    Direction = "agent"
+)
+
+// A Saying is one relayed message of a transcript.
+type Saying struct {
+	ID        string    `json:"id"`
+	At        time.Time `json:"at"`
+	Direction Direction `json:"direction"`
+	Agent     AgentID   `json:"agent"`
+	Text      string    `json:"text"`
+	Picture   bool      `json:"picture,omitempty"`
+	State     string    `json:"state"` // stable word: "accepted", "sent", "undeliverable"
+	Reason    string    `json:"reason,omitempty"`
+	Ref       string    `json:"-"` // what it is known by among the customer's
+	Media     Media     `json:"-"` // of a picture
+}
+
+// The states of sayings.
+const (
+	SayingAccepted      = "accepted"      // written down to be sent
+	SayingSent          = "sent"          // WeChat took it
+	SayingUndeliverable = "undeliverable" // it never will
+)
+
+// A Mark says what became of a saying.
+type Mark struct {
+	Ref    string // of the saying
+	State  string
+	Reason string        // stable word, "" if it was sent
+	Keep   time.Duration // of transcripts, see Receipt
+}
