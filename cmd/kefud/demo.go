@@ -77,8 +77,9 @@ func (d *demo) tell(ctx context.Context) error {
 	defer cancel()
 	d.say("kefud demo: a server at %s and a simulated WeChat. Customers tap contact buttons\n"+
 		"(session-from); each should reach the agent whom the button means.\n\n"+
-		"The simulated desk heeds the agent named in a transfer. WeChat documents that for\n"+
-		"official accounts; for mini-programs it documents no way to name one.", d.url)
+		"At WeChat's desk the simulated WeChat heeds the agent named in a transfer. WeChat\n"+
+		"documents that for official accounts; for mini-programs it documents no way to\n"+
+		"name one. The relay, scene %d, needs none: it works for both.", d.url, len(story))
 	for i, s := range story {
 		d.say("\n%d. %s", i+1, s.title)
 		if err := s.play(ctx, d); err != nil {
@@ -119,6 +120,9 @@ func (p *program) newDemo(ctx context.Context) (*demo, net.Listener, error) {
 func (d *demo) hire(c *config.Config) error {
 	for i := range c.Agents {
 		a := &c.Agents[i]
+		if a.Desk.App == "" {
+			continue // she chats
+		}
 		agent, err := d.accounts[string(a.Desk.App)].AddAgent(deskAgent(a))
 		if err != nil {
 			return err

@@ -36,6 +36,7 @@ var story = []scene{
 	{"Everybody is away: WeChat's own desk keeps the customer for whoever comes first", everybodyAway},
 	{"An answer is lost on its way, WeChat pushes the message again: nothing is done twice", pushedAgain},
 	{"Safe mode: everything encrypted", safeMode},
+	{"The relay: an agent who answers from her own WeChat chat", relayed},
 }
 
 func threeButtons(ctx context.Context, d *demo) error {
@@ -219,7 +220,11 @@ func (d *demo) count() error {
 		without := len(reached) == 0
 		for i, r := range reached {
 			who := r.Agent
-			if r.Fate != simulator.FateAgent {
+			switch r.Fate {
+			case simulator.FateAgent:
+			case simulator.FateRelayed:
+				who += ", in her own chat"
+			default:
 				who, without = "nobody ("+string(r.Fate)+")", true
 			}
 			t = append(t, []string{p.name, p.rows[i].button, r.Text, who, inWords(p.rows[i].reason)})
