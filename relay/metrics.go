@@ -3,6 +3,8 @@ package relay
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"kefud/kefu"
 )
 
 type metrics struct {
@@ -11,9 +13,9 @@ type metrics struct {
 	moved     *prometheus.CounterVec
 }
 
-func newMetrics(reg prometheus.Registerer) metrics {
+func newMetrics(reg prometheus.Registerer, t *kefu.Table) metrics {
 	with := promauto.With(reg)
-	return metrics{
+	m := metrics{
 		forwarded: with.NewCounterVec(prometheus.CounterOpts{
 			Name: "kefud_relay_forwarded_total",
 			Help: "Customers' messages brought to agents' chats, by what became of them: sent, held (until the agent writes), refused (by the chat's state), failed.",
@@ -27,4 +29,12 @@ func newMetrics(reg prometheus.Registerer) metrics {
 			Help: "Conversations whose agent had not answered in time, by what became of them: moved, nobody, failed.",
 		}, []string{"app", "outcome"}),
 	}
+	// What has not happened yet is 0, so that its first time is seen as an increase.
+	for i := range t.Apps {
+		if app := string(t.Apps[i].ID); !t.Apps[i].Switchboard {
+			m.forwarded.WithLabelValues(app, "failed")
+			m.moved.WithLabelValues(app, "nobody")
+		}
+	}
+	return m
 }

@@ -115,7 +115,7 @@ func New(o Options) *Relay {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Relay{Options: o, metrics: newMetrics(o.Registerer), slots: make(chan struct{}, hintsAtOnce)}
+	return &Relay{Options: o, metrics: newMetrics(o.Registerer, o.Table()), slots: make(chan struct{}, hintsAtOnce)}
 }
 
 // name is what an agent is called.

@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"kefud/kefu"
 )
@@ -45,7 +46,7 @@ func (r *Router) Move(ctx context.Context, m kefu.Move) (kefu.Moved, error) {
 
 // move makes one try. It reports false if the conversation changed meanwhile.
 func (w *work) move(ctx context.Context, m kefu.Move, c kefu.Conversation) (kefu.Moved, bool, error) {
-	if c.Missed = append(c.Missed[:len(c.Missed):len(c.Missed)], m.From); m.To != nil {
+	if c.Missed = append(slices.Clip(c.Missed), m.From); m.To != nil {
 		c.Missed = nil // whom he chose may be asked again
 	}
 	s := w.situation(c)

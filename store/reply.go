@@ -66,7 +66,7 @@ func (l list) turn() int64 { return l.number(13) }
 // agents reads agents that are written each after a space.
 func agents(s string) []kefu.AgentID {
 	var out []kefu.AgentID
-	for _, id := range strings.Fields(s) {
+	for id := range strings.FieldsSeq(s) {
 		out = append(out, kefu.AgentID(id))
 	}
 	return out

@@ -11,8 +11,8 @@ import (
 	"kefud/relay"
 )
 
-// dialogue is a conversation as both people see it, side by side.
-type dialogue struct {
+// talk is a conversation as both people see it, side by side.
+type talk struct {
 	*demo
 	customer *person
 	agent    *simulator.Customer // her chat with the switchboard
@@ -22,7 +22,7 @@ type dialogue struct {
 // relayed is the scene of an agent who needs nothing but WeChat: she binds her
 // chat with a code, a customer taps and writes, both talk.
 func relayed(ctx context.Context, d *demo) error {
-	v := dialogue{demo: d, customer: d.person("shop", "小芳"), agent: d.box.Customer(d.accounts["board"], "oDemoAgentOfKefud00000001")}
+	v := talk{demo: d, customer: d.person("shop", "小芳"), agent: d.box.Customer(d.accounts["board"], "oDemoAgentOfKefud00000001")}
 	v.agent.SetName("孙小姐")
 	if err := v.bind(ctx); err != nil {
 		return err
@@ -50,7 +50,7 @@ func relayed(ctx context.Context, d *demo) error {
 }
 
 // bind gives the agent a code, as kefud agents invite does, and has her send it.
-func (v *dialogue) bind(ctx context.Context) error {
+func (v *talk) bind(ctx context.Context) error {
 	code := relay.NewCode()
 	err := v.server.store.Invite(ctx, kefu.Invitation{
 		Agent: "sun", App: "board", Code: code, At: v.server.relay.Now(), For: handler.InvitationTime,
@@ -68,7 +68,7 @@ func (v *dialogue) bind(ctx context.Context) error {
 }
 
 // asks is the customer's turn.
-func (v *dialogue) asks(ctx context.Context, text string) error {
+func (v *talk) asks(ctx context.Context, text string) error {
 	n := len(texts(v.agent, simulator.FromAPI))
 	if _, err := v.customer.customer.Say(ctx, text); err != nil {
 		return err
@@ -82,7 +82,7 @@ func (v *dialogue) asks(ctx context.Context, text string) error {
 }
 
 // answers is the agent's turn.
-func (v *dialogue) answers(ctx context.Context, text string) error {
+func (v *talk) answers(ctx context.Context, text string) error {
 	n := len(texts(v.customer.customer, simulator.FromAPI))
 	if _, err := v.writes(ctx, text); err != nil {
 		return err
@@ -92,7 +92,7 @@ func (v *dialogue) answers(ctx context.Context, text string) error {
 }
 
 // hears waits for the n-th text that the customer is sent.
-func (v *dialogue) hears(ctx context.Context, n int) error {
+func (v *talk) hears(ctx context.Context, n int) error {
 	got := func() []string { return texts(v.customer.customer, simulator.FromAPI) }
 	if err := v.box.Await(ctx, func() bool { return len(got()) >= n }); err != nil {
 		return fmt.Errorf("%s waits for an answer: %w", v.customer.name, err)
@@ -102,7 +102,7 @@ func (v *dialogue) hears(ctx context.Context, n int) error {
 }
 
 // commands are what she writes to kefud itself.
-func (v *dialogue) commands(ctx context.Context, words ...string) error {
+func (v *talk) commands(ctx context.Context, words ...string) error {
 	for _, word := range words {
 		told, err := v.writes(ctx, word)
 		if err != nil {
@@ -117,7 +117,7 @@ func (v *dialogue) commands(ctx context.Context, words ...string) error {
 }
 
 // writes is a message of the agent; it gives what she is told.
-func (v *dialogue) writes(ctx context.Context, text string) (string, error) {
+func (v *talk) writes(ctx context.Context, text string) (string, error) {
 	n := len(texts(v.agent, simulator.FromReply))
 	if _, err := v.agent.Say(ctx, text); err != nil {
 		return "", err
