@@ -252,7 +252,7 @@ func (h *hearing) say(ctx context.Context, c command) (string, error) {
 	if u.Words.Text == "" && u.Words.Media.ID == "" {
 		return h.texts.Render(kefu.TextCannot, kefu.TextData{}), nil
 	}
-	said, err := h.Store.Say(ctx, u)
+	said, err := h.utter(ctx, u)
 	if err != nil {
 		return "", fmt.Errorf("say: %w", err)
 	}
@@ -272,4 +272,25 @@ func (h *hearing) say(ctx context.Context, c command) (string, error) {
 		return h.texts.Render(kefu.TextLeft, h.data(kefu.TextData{Left: said.Left})), nil
 	}
 	return "", nil
+}
+
+// A message reaches its agent a moment before the conversation is written down as
+// his. An answer within that moment is offered again.
+const (
+	settleTries = 5
+	settlePause = 100 * time.Millisecond
+)
+
+// utter owes the customer an answer, if the conversation is the agent's, or is
+// just about to be.
+func (h *hearing) utter(ctx context.Context, u kefu.Utterance) (kefu.Said, error) {
+	for try := 1; ; try++ {
+		said, err := h.Store.Say(ctx, u)
+		if err != nil || said.State != kefu.SaidNotHis || try == settleTries || h.at.Sub(h.heard.Target.Last) > h.Budget {
+			return said, err
+		}
+		if err := pause(ctx, settlePause); err != nil {
+			return said, nil
+		}
+	}
 }
