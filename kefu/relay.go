@@ -96,8 +96,10 @@ type Posting struct {
 	Idle     time.Duration
 	Turn     int64
 	Lines    []Line
-	Waits    bool // the customer waits for an answer from now on
-	Taken    bool // the agent may be given it although he takes nothing new: he has it already
+	Last     string // the customer's last words, for lists
+	Quiet    bool   // whoever posts it sees to its sending
+	Waits    bool   // the customer waits for an answer from now on
+	Taken    bool   // the agent may be given it although he takes nothing new: he has it already
 }
 
 // A PostState is what became of a Posting.

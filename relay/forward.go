@@ -36,12 +36,14 @@ func (r *Relay) Forward(ctx context.Context, f kefu.Forwarding) error {
 	p := kefu.Posting{
 		Chat: chat.ID, Customer: f.Message.Customer, Key: f.Message.Key, Entry: f.Entry, At: f.At,
 		Idle: r.idle(f.Message.Customer.App), Turn: f.Turn, Waits: true, Taken: f.Kept,
-		Lines: r.describe(chat.ID.App, f.Message),
+		Lines: r.describe(chat.ID.App, f.Message), Quiet: true,
 	}
+	p.Last = p.Lines[0].Words.Text
 	if f.From != "" && f.From != f.Agent {
-		p.Lines = append(r.context(ctx, chat.ID.App, kefu.Handover{
+		before, _ := r.context(ctx, chat.ID.App, kefu.Handover{
 			Customer: p.Customer, Entry: f.Entry, Agent: f.Agent, From: f.From, At: f.At,
-		}, p.Lines[0].Ref), p.Lines...)
+		}, p.Lines[0].Ref)
+		p.Lines = append(before, p.Lines...)
 	}
 	posted, err := r.Store.Post(ctx, p)
 	switch {
@@ -174,9 +176,10 @@ func (r *Relay) Handover(ctx context.Context, h kefu.Handover) error {
 	if chat.ID.User == "" {
 		return errNoChat
 	}
+	lines, last := r.context(ctx, chat.ID.App, h, "")
 	posted, err := r.Store.Post(ctx, kefu.Posting{
 		Chat: chat.ID, Customer: h.Customer, Entry: h.Entry, At: h.At, Idle: r.idle(h.Customer.App), Waits: true,
-		Lines: r.context(ctx, chat.ID.App, h, ""),
+		Lines: lines, Last: last,
 	})
 	if err == nil && posted.State != kefu.PostWritten {
 		err = errRefused

@@ -74,8 +74,8 @@ const (
 
 // context makes the lines by which an agent learns what was said in a
 // conversation that comes from another. Besides is a saying that he is sent
-// anyway. It is never empty.
-func (r *Relay) context(ctx context.Context, board kefu.AppID, h kefu.Handover, besides string) []kefu.Line {
+// anyway. There is always a line; the text is what the customer said last.
+func (r *Relay) context(ctx context.Context, board kefu.AppID, h kefu.Handover, besides string) ([]kefu.Line, string) {
 	texts := r.texts(board)
 	head := texts.Render(kefu.TextFrom, kefu.TextData{Agent: r.name(h.From), Entry: r.entry(h.Customer.App, h.Entry)})
 	all, err := r.Store.Sayings(ctx, h.Customer, contextSayings)
@@ -90,15 +90,18 @@ func (r *Relay) context(ctx context.Context, board kefu.AppID, h kefu.Handover, 
 	}
 	first := unanswered(kept)
 	from := max(0, first-contextBefore)
-	said := []string{head}
+	said, last := []string{head}, ""
 	var pictures []kefu.Line
 	for i, s := range kept[from:] {
 		said = append(said, r.show(texts, s))
+		if s.Direction == kefu.FromCustomer {
+			last = s.Text
+		}
 		if s.Picture && from+i >= first {
 			pictures = append(pictures, kefu.Line{Words: kefu.Words{Text: s.Text, Media: s.Media}})
 		}
 	}
-	return append(parts(strings.Join(said, "\n")), pictures...)
+	return append(parts(strings.Join(said, "\n")), pictures...), last
 }
 
 // unanswered finds the first of the sayings at the end that are the customer's.

@@ -28,7 +28,11 @@ func (s *Store) Post(ctx context.Context, p kefu.Posting) (kefu.Posted, error) {
 	part := s.keys.partition(p.Chat)
 	j := job{op: "post", place: part, script: s.scripts.post}
 	j.names = []string{s.keys.chat(p.Chat), s.keys.labels(p.Chat), s.keys.chatLane(p.Chat), s.keys.lanes(part), s.posted(p)}
-	whose, last, kept := "", "", int64(0)
+	last, err := s.seal(p.Customer, kefu.Words{Text: shorten(p.Last)})
+	if err != nil {
+		return kefu.Posted{}, err
+	}
+	whose, kept := "", int64(0)
 	if p.Customer != (kefu.CustomerID{}) {
 		whose = member(p.Customer)
 	}
@@ -39,15 +43,10 @@ func (s *Store) Post(ctx context.Context, p kefu.Posting) (kefu.Posted, error) {
 		millis(p.At), chatMember(p.Chat), whose, string(p.Entry), p.Idle.Milliseconds(), postMode(p), p.Turn, flag(p.Waits),
 		last, chatTTL.Milliseconds(), laneTTL.Milliseconds(), kept,
 	}
-	for i, line := range p.Lines {
+	for _, line := range p.Lines {
 		more, err := s.lineArgs(p, line)
 		if err != nil {
 			return kefu.Posted{}, err
-		}
-		if i == 0 && !line.Note {
-			if j.args[8], err = s.seal(p.Customer, kefu.Words{Text: shorten(line.Words.Text)}); err != nil {
-				return kefu.Posted{}, err
-			}
 		}
 		j.args = append(j.args, more...)
 	}
@@ -62,7 +61,9 @@ func (s *Store) Post(ctx context.Context, p kefu.Posting) (kefu.Posted, error) {
 	case 2:
 		return kefu.Posted{State: kefu.PostRefused}, nil
 	}
-	s.wakeUp(part)
+	if !p.Quiet {
+		s.wakeUp(part)
+	}
 	return kefu.Posted{Last: l.text(1), Label: int(l.number(2))}, nil
 }
 
