@@ -39,7 +39,7 @@ func (s *Store) Invite(ctx context.Context, i kefu.Invitation) error {
 	return s.do(ctx, "invite", s.agents(), func(ctx context.Context) error {
 		pipe := s.rdb.Pipeline()
 		pipe.HSet(ctx, s.keys.invites(i.App), string(i.Agent), i.Code+" "+strconv.FormatInt(millis(i.At.Add(i.For)), 10))
-		pipe.PExpire(ctx, s.keys.invites(i.App), i.For)
+		pipe.PExpire(ctx, s.keys.invites(i.App), max(i.For, inviteTTL)) // others may last longer than this one
 		_, err := pipe.Exec(ctx)
 		return err
 	})

@@ -156,11 +156,12 @@ func (s *Store) drawn(chat kefu.CustomerID, l list, end time.Time) (kefu.Drawn, 
 		return kefu.Drawn{State: kefu.DrawEmpty}, nil
 	}
 	d := kefu.Delivery{To: chat, More: l.yes(1)}
-	for i := 2; i < len(l); i++ {
-		line, attempts, err := s.parseLine(chat, l.text(i))
+	for i := 3; i < len(l); i++ {
+		line, attempts, err := s.parseLine(l.text(i))
 		if err != nil {
 			return kefu.Drawn{}, err
 		}
+		line.Hint = line.Label > 0 && !line.Note && strconv.Itoa(line.Label) != l.text(2)
 		if d.ID == "" {
 			d.ID, d.Attempts = line.ID, attempts
 		}
@@ -170,7 +171,7 @@ func (s *Store) drawn(chat kefu.CustomerID, l list, end time.Time) (kefu.Drawn, 
 }
 
 // parseLine reads an element of a chat's lane, as post.lua writes it.
-func (s *Store) parseLine(chat kefu.CustomerID, element string) (kefu.Line, int, error) {
+func (s *Store) parseLine(element string) (kefu.Line, int, error) {
 	const parts = 10
 	f := strings.SplitN(element, "\n", parts)
 	if len(f) != parts {
@@ -178,7 +179,7 @@ func (s *Store) parseLine(chat kefu.CustomerID, element string) (kefu.Line, int,
 	}
 	line := kefu.Line{
 		ID: f[0], Entry: kefu.EntryTag(f[8]), Note: f[6] == "N", Part: f[6] == "P",
-		Hint: strings.Contains(f[2], "h"), Doubt: strings.Contains(f[2], "d"),
+		Doubt: strings.Contains(f[2], "d"),
 	}
 	var err error
 	if f[3] != "" {
@@ -243,13 +244,15 @@ func (s *Store) buryLines(ctx context.Context, d kefu.Delivery, reason string, a
 }
 
 // Withdraw takes a posting back, and reports whether it could: if the agent has
-// its message, it stays. One that is on its way may still reach him.
+// its message, it stays. One that is on its way may still reach him; if it does
+// not, it is not sent again. A conversation of which he has had nothing is no
+// longer in his chat.
 func (s *Store) Withdraw(ctx context.Context, p kefu.Posting, line string) (bool, error) {
 	part := s.keys.partition(p.Chat)
 	reply, err := s.run(ctx, job{
 		op: "withdraw", place: part, script: s.scripts.withdraw,
-		names: []string{s.keys.lanes(part), s.keys.chatLane(p.Chat), s.keys.chat(p.Chat), s.posted(p)},
-		args:  []any{chatMember(p.Chat), millis(s.now()), member(p.Customer), p.Turn, line, pushTTL.Milliseconds()},
+		names: []string{s.keys.chatLane(p.Chat), s.keys.chat(p.Chat), s.keys.labels(p.Chat), s.posted(p)},
+		args:  []any{member(p.Customer), p.Turn, line, pushTTL.Milliseconds()},
 	})
 	if err != nil {
 		return false, err

@@ -44,6 +44,11 @@ func (s *Store) PushKey(c kefu.CustomerID, m kefu.MessageKey) string { return s.
 func (s *Store) LaneKey(c kefu.CustomerID) string                    { return s.keys.lane(c) }
 func (s *Store) SeatsKey(a kefu.AgentID) string                      { return s.keys.seats(a) }
 func (s *Store) FactsKey() string                                    { return s.keys.facts() }
+func (s *Store) ChatKey(c kefu.CustomerID) string                    { return s.keys.chat(c) }
+func (s *Store) LabelsKey(c kefu.CustomerID) string                  { return s.keys.labels(c) }
+func (s *Store) ChatLaneKey(c kefu.CustomerID) string                { return s.keys.chatLane(c) }
+func (s *Store) SaidKey(c kefu.CustomerID) string                    { return s.keys.said(c) }
+func (s *Store) TimersKey(partition int) string                      { return s.keys.timers(partition) }
 func (s *Store) BuriedKey(partition int) string                      { return s.keys.buried(partition) }
 
 // Refresh does at once what waits for the background, and tells how much that was.
@@ -63,6 +68,7 @@ const (
 	RecordsKept = recordsKept
 	BuriedKept  = buriedKept
 	LadderStep  = ladderStep
+	SayingsRead = sayingsRead
 )
 
 // SeatFor is how long a seat lasts.

@@ -28,7 +28,8 @@ func (s *Store) Hear(ctx context.Context, h kefu.Hearing) (kefu.Heard, error) {
 	}
 	l := asList(reply)
 	if l.number(0) == 0 {
-		return kefu.Heard{Repeat: true, First: instant(l.number(1)), Done: l.yes(2), Reply: l.text(3)}, nil
+		reply := s.unseal(h.Chat, l.text(3)).Text
+		return kefu.Heard{Repeat: true, First: instant(l.number(1)), Done: l.yes(2), Reply: reply}, nil
 	}
 	s.wakeUp(p)
 	return s.heard(h, l)
@@ -94,14 +95,18 @@ func chatState(word string) kefu.ChatState {
 
 // Reply ends the hearing of a message: one command.
 func (s *Store) Reply(ctx context.Context, h kefu.Hearsay) error {
+	told, err := s.seal(h.Chat, kefu.Words{Text: h.Reply}) // it may repeat what customers said
+	if err != nil {
+		return err
+	}
 	label, whose := "", ""
 	if h.Label > 0 {
 		label, whose = strconv.Itoa(h.Label), member(h.Customer)
 	}
-	_, err := s.run(ctx, job{
+	_, err = s.run(ctx, job{
 		op: "reply", place: s.keys.partition(h.Chat), script: s.scripts.reply,
 		names: []string{s.heardKey(h.Chat, h.Key), s.keys.labels(h.Chat), s.keys.chat(h.Chat)},
-		args:  []any{millis(h.First), pushTTL.Milliseconds(), h.Reply, label, whose, millis(h.At)},
+		args:  []any{millis(h.First), pushTTL.Milliseconds(), told, label, whose, millis(h.At)},
 	})
 	return err
 }
@@ -126,18 +131,24 @@ func (s *Store) HeardReply(ctx context.Context, chat kefu.CustomerID, key kefu.M
 		return "", false, nil
 	}
 	_, reply, done := cutLine(text)
-	return reply, done, err
+	return s.unseal(chat, reply).Text, done, err
 }
 
 // Leave takes a conversation out of an agent's chat, with what he has not had of
-// it: one command.
+// it: one command. What is on its way to him may still reach him; if it does
+// not, it is not sent again.
 func (s *Store) Leave(ctx context.Context, l kefu.Leaving) (kefu.Left, error) {
+	return s.leave(ctx, l, false)
+}
+
+// leave also takes kefud's own notes on the conversation, if they are to go.
+func (s *Store) leave(ctx context.Context, l kefu.Leaving, notes bool) (kefu.Left, error) {
 	p := s.keys.partition(l.Chat)
 	reply, err := s.run(ctx, job{
 		op: "leave", place: p, script: s.scripts.leave,
-		names: []string{s.keys.chat(l.Chat), s.keys.labels(l.Chat), s.keys.chatLane(l.Chat), s.keys.lanes(p)},
+		names: []string{s.keys.chat(l.Chat), s.keys.labels(l.Chat), s.keys.chatLane(l.Chat)},
 		args: []any{
-			millis(l.At), member(l.Customer), l.To, flag(l.Missed), l.Idle.Milliseconds(), chatMember(l.Chat), chatTTL.Milliseconds(),
+			millis(l.At), member(l.Customer), l.To, flag(l.Missed), l.Idle.Milliseconds(), flag(notes), chatTTL.Milliseconds(),
 		},
 	})
 	if err != nil {

@@ -51,7 +51,7 @@ import (
 //	<prefix>:{agents}:tried:<app>:<e>     zset    idle              seat                     seat
 //	<prefix>:{agents}:chats               hash    none: a chat is   bind announce unbind     Chats
 //	<prefix>:{agents}:owners              hash    his till unbound  bind unbind              Whose bind announce
-//	<prefix>:{agents}:invites:<app>       hash    the longest       Invite bind              bind
+//	<prefix>:{agents}:invites:<app>       hash    inviteTTL         Invite bind              bind
 //	<prefix>:{agents}:guesses:<app>[:<user>]
 //	                                      string  guessTTL          bind                     bind
 //	<prefix>:list:<app>                   string  listTTL           newer (PutList)          Lists
@@ -76,14 +76,15 @@ import (
 //	            last got a new customer
 //	said        sayings: t when (ms), d c = the customer's or a = the agent's, a agent, w words, k what
 //	            it is known by; and what became of them: r = k, s state, y reason
-//	uttered     how many messages were left after it
+//	uttered     how many messages were left after it, a space, until when (ms)
 //	timers      "app user" of who waits for an answer; the score is when it is overdue, or its lease ends
 //	labels      conversations of the chat: <label> = customer, entry, waiting since ms, last word ms, the
 //	            customer's last words, each on a line; =<customer> = label
-//	chatlane    lines for the agent, the oldest first; lines: id, attempts, flags (h hint, d doubt,
+//	chatlane    lines for the agent, the oldest first; lines: id, attempts, flags (d doubt,
 //	            w withdrawn), customer, label, turn, kind (T text, P part, I picture, N note), bytes, entry, body
-//	posted      id of the line that counts, a space, the label; x = withdrawn
-//	heard       when (ms), and once it is answered a line break and what he was told
+//	posted      id of the line that counts, a space, the label, and if that was given for it " new "
+//	            and how many lines there are; x = withdrawn
+//	heard       when (ms), and once it is answered a line break and what he was told, sealed
 //	chats       of an agent: app, openid, state, until when (ms) he can be sent something
 //	owners      "app openid" of a chat: the agent
 //	invites     of an agent: code, until when (ms)
@@ -124,6 +125,7 @@ import (
 const (
 	chatTTL   = 30 * 24 * time.Hour // an agent on holiday keeps his state
 	guessTTL  = 10 * time.Minute
+	inviteTTL = 24 * time.Hour
 	pushTTL   = time.Minute         // longer than any platform pushes again
 	recordTTL = 7 * 24 * time.Hour  // explain
 	laneTTL   = 72 * time.Hour      // longer than the longest allowance

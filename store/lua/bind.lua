@@ -18,8 +18,10 @@ if not agent then
   end
   return {1}
 end
-local owner = redis.call('HGET', KEYS[5], ARGV[3])
-if owner and owner ~= agent then return {3, owner} end
+local chats = redis.call('HGETALL', KEYS[4])
+for i = 1, #chats, 2 do
+  if chats[i] ~= agent and string.match(chats[i + 1], '^(%S+ %S+)') == ARGV[3] then return {3, chats[i]} end
+end
 redis.call('HDEL', KEYS[1], agent)
 local before = string.match(redis.call('HGET', KEYS[4], agent) or '', '^(%S+ %S+)') or ''
 if before ~= '' then redis.call('HDEL', KEYS[5], before) end

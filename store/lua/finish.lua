@@ -12,16 +12,17 @@ if not head or string.match(head, '^[^\n]*') ~= ARGV[2] then return -1 end
 local mine = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0) == tonumber(ARGV[3])
 if not mine and ARGV[5] ~= 'pop' then return -1 end
 
-if mine and ARGV[7] ~= 'spent' then
+if mine then
   -- Only the allowance that the message was reserved from: the customer may have
   -- earned a new one since.
   local c = redis.call('HMGET', KEYS[3], 'rm', 'mu', 're', 'eu')
   local function settle(name, reserved, till)
-    if not reserved or reserved == '' or reserved ~= till then return end
+    if ARGV[7] == 'spent' or not reserved or reserved == '' or reserved ~= till then return end
     if ARGV[7] == 'empty' then redis.call('HSET', KEYS[3], name, 0) else redis.call('HINCRBY', KEYS[3], name, 1) end
   end
   settle('mn', c[1], c[2])
   settle('en', c[3], c[4])
+  if c[1] or c[3] then redis.call('HSET', KEYS[3], 'rm', '', 're', '') end
 end
 
 if ARGV[5] ~= 'pop' then

@@ -17,7 +17,7 @@ if known then
 end
 redis.call('SET', KEYS[1], now, 'PX', ARGV[10])
 local announce = '0'
-if ARGV[6] ~= '1' then
+if ARGV[6] ~= '1' and not known then
   local chat = redis.call('HMGET', KEYS[2], 'pu', 'hd')
   redis.call('HSET', KEYS[2], 'mn', ARGV[7], 'mu', ARGV[8], 'tw', '', 'hd', '')
   if chat[2] == '1' then redis.call('ZADD', KEYS[4], 'XX', now, ARGV[2]) end
@@ -26,12 +26,12 @@ if ARGV[6] ~= '1' then
     redis.call('HSET', KEYS[2], 'pu', ARGV[8])
   end
 end
-for i = 2, 3 do redis.call('PEXPIRE', KEYS[i], ARGV[11]) end
 local all = records(KEYS[3])
 local found = {word = 'none', label = '', lost = '', to = ''}
 if ARGV[4] == '1' then
   found = target(KEYS[2], all, {label = ARGV[3], select = ARGV[5] == '1', now = now, idle = idle})
 end
+for i = 2, 3 do redis.call('PEXPIRE', KEYS[i], ARGV[11]) end
 local chat = redis.call('HMGET', KEYS[2], 'st', 'mu', 'sel')
 local out = {1, chat[1] or '', chat[2] or '', announce, found.word, found.label, found.lost, found.to, chat[3] or ''}
 for _, r in ipairs(all) do

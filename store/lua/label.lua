@@ -1,33 +1,41 @@
 -- Fragment: giving a conversation its label. Needs labels.lua.
 
--- free gives the number after the last one given, that no conversation has or
--- only one that is over. Small numbers come round again after 99.
+-- free gives the number after the last one given that no conversation has, or
+-- one that is long over and not the selected one. Small numbers come round again
+-- after 99; if all 999 are in use, the next conversation loses its own.
 local function free(chat, labels, w)
-  local n = tonumber(redis.call('HGET', chat, 'nl') or 0)
-  for most = 99, 999, 900 do
-    for _ = 1, most do
-      n = n % most + 1
-      local r = record(labels, tostring(n))
-      if not r or w.now - tonumber(r.last) > 48 * w.idle then
-        if r then redis.call('HDEL', labels, '=' .. r.member) end
-        redis.call('HSET', chat, 'nl', n)
-        return tostring(n)
+  local at = redis.call('HMGET', chat, 'nl', 'sel')
+  local n, r = tonumber(at[1] or '') or 0, nil
+  local function step(most, long)
+    n = n % most + 1
+    r = record(labels, tostring(n))
+    return not r or (r.label ~= at[2] and w.now - tonumber(r.last) > long)
+  end
+  local function found()
+    for _, most in ipairs({99, 999}) do
+      for _ = 1, most do
+        if step(most, 48 * w.idle) then return true end
       end
     end
+    return step(999, -math.huge) or step(999, -math.huge)
   end
-  return '1000'
+  found()
+  if r then redis.call('HDEL', labels, '=' .. r.member) end
+  redis.call('HSET', chat, 'nl', n)
+  return tostring(n)
 end
 
 -- place writes the conversation w down under its label, and selects it if no
 -- other is open. A message never moves a selection that stands.
 local function place(chat, labels, label, w)
   label = label or free(chat, labels, w)
-  local r = record(labels, label) or {label = label, member = w.member, entry = w.entry, waiting = '', line = ''}
+  local r = record(labels, label)
+  if not r or r.member ~= w.member then r = {label = label, member = w.member, waiting = '', last = '0', line = ''} end
   if not w.note then
-    r.last, r.entry, r.line = tostring(w.now), w.entry, w.line
-    if w.waits and r.waiting == '' then r.waiting = r.last end
+    r.last, r.entry, r.line = tostring(math.max(w.now, tonumber(r.last))), w.entry, w.line
+    if w.waits and r.waiting == '' then r.waiting = tostring(w.now) end
+    write(labels, r)
   end
-  write(labels, r)
   redis.call('HSET', labels, '=' .. w.member, label)
   local at = redis.call('HMGET', chat, 'sel', 'tomb')
   local selected = (at[1] or '') ~= '' and record(labels, at[1])

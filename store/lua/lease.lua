@@ -20,7 +20,8 @@ local c = redis.call('HMGET', KEYS[3], 'mn', 'mu', 'en', 'eu')
 local function room(n, till) return (tonumber(n or '') or 0) > 0 and (tonumber(till or '') or 0) > tonumber(ARGV[2]) end
 local message, enter = room(c[1], c[2]), room(c[3], c[4])
 if not message and not enter then
-  redis.call('HSET', KEYS[3], 'hl', '1') -- the customer's next message makes the lane due
+  -- The customer's next message makes the lane due.
+  if redis.call('EXISTS', KEYS[3]) == 1 then redis.call('HSET', KEYS[3], 'hl', '1', 'rm', '', 're', '') end
   local over = math.max(tonumber(c[2] or '') or 0, tonumber(c[4] or '') or 0) <= tonumber(ARGV[2])
   return {head, '0', over and '1' or '0'}
 end

@@ -1,12 +1,14 @@
 -- leave takes a conversation out of an agent's chat, with what he has not had of
--- it. Needs labels.lua.
+-- it. What is on its way is taken out if it does not arrive. Needs labels.lua, lines.lua.
 --
--- KEYS  1 chat, 2 labels, 3 lane, 4 lanes
+-- KEYS  1 chat, 2 labels, 3 lane
 -- ARGV  1 now ms, 2 member of the customer, 3 a word on who has it ('' = the agent gave it up himself),
---       4 '1' = he had not answered in time, 5 idle ms, 6 member of 4, 7 TTL ms of 1
+--       4 '1' = he had not answered in time, 5 idle ms, 6 '1' = his notes on it too, 7 TTL ms of 1
 -- Returns {0} if the chat had no such conversation, else
 --         {label, misses in a row, the only label left and selected ('' = none), '1' = it was selected, lines taken out}
 local now = tonumber(ARGV[1])
+local flying = tonumber(redis.call('HGET', KEYS[1], 'fl') or 0)
+local out = take(KEYS[3], flying, function(l) return l.whose == ARGV[2] and (l.kind ~= 'N' or ARGV[6] == '1') end)
 local label = redis.call('HGET', KEYS[2], '=' .. ARGV[2])
 if not label then return {0} end
 redis.call('HDEL', KEYS[2], label, '=' .. ARGV[2])
@@ -21,11 +23,4 @@ end
 local misses = tonumber(redis.call('HGET', KEYS[1], 'ms') or 0)
 if ARGV[4] == '1' then misses = redis.call('HINCRBY', KEYS[1], 'ms', 1) end
 redis.call('PEXPIRE', KEYS[1], ARGV[7])
-
-local flying = tonumber(redis.call('ZSCORE', KEYS[4], ARGV[6]) or 0) > now and tonumber(redis.call('HGET', KEYS[1], 'fl') or 0) or 0
-local out = 0
-for i, item in ipairs(redis.call('LRANGE', KEYS[3], 0, -1)) do
-  local whose, kind = string.match(item, '^[^\n]*\n%d+\n[^\n]*\n([^\n]*)\n%d+\n%d+\n(%u)\n')
-  if i > flying and whose == ARGV[2] and kind ~= 'N' then out = out + redis.call('LREM', KEYS[3], 1, item) end
-end
 return {tonumber(label), misses, left, selected and '1' or '0', out}

@@ -8,15 +8,19 @@
 --         with a number below 0 if it has to wait for the customer, {1} not his, {2, until ms} too late
 local now, idle = tonumber(ARGV[1]), tonumber(ARGV[6])
 local known = redis.call('GET', KEYS[1])
-if known then return {0, tonumber(known), '', '0', ''} end
+if known then
+  local left, till = string.match(known, '^(%S+) (%d+)$')
+  return {0, tonumber(left), till, '0', ''}
+end
 local c = open(KEYS[2])
 local till, left = tonumber(c.mu) or 0, tonumber(c.mn) or 0
 if c.sv ~= ARGV[2] then return {1} end
 if till <= now then return {2, c.mu} end
 
--- What is leased has its message reserved; what is held is not leased.
+-- What is leased has its message reserved; what is held or waits to be tried again has not.
 local due = tonumber(redis.call('ZSCORE', KEYS[4], ARGV[3]) or 0)
-local leased = due > now and c.hl ~= '1'
+local reserved = redis.call('HMGET', KEYS[2], 'rm', 're')
+local leased = due > now and ((reserved[1] or '') ~= '' or (reserved[2] or '') ~= '')
 local lane = redis.call('LRANGE', KEYS[3], 0, -1)
 local owed = #lane - (leased and 1 or 0)
 if left <= owed then -- it runs short: answers come before notices
@@ -32,5 +36,5 @@ put(c, 'mi', '') put(c, 'lp', math.max(now, tonumber(c.lp) or 0))
 local refresh = '0'
 if now - (tonumber(c.sa) or 0) > idle / 20 then refresh = '1' put(c, 'sa', now) end
 save(c, now, math.max(now + idle, now + (tonumber(c.es) or 0), till), tonumber(ARGV[7]))
-redis.call('SET', KEYS[1], left, 'PX', ARGV[4])
+redis.call('SET', KEYS[1], left .. ' ' .. c.mu, 'PX', ARGV[4])
 return {0, left, c.mu, refresh, c.v}

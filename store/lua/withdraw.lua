@@ -1,31 +1,28 @@
 -- withdraw takes the lines of one posting out of a chat's lane, unless the agent
--- has the one that counts. Lines on their way are taken out if they do not arrive.
+-- has the one that counts. Lines on their way are taken out if they do not
+-- arrive. A conversation of which he has had nothing loses its label again.
+-- Needs lines.lua.
 --
--- KEYS  1 lanes, 2 lane, 3 chat, 4 record of the push
--- ARGV  1 member of 1, 2 now ms, 3 member of the customer, 4 turn, 5 id of the line that counts, 6 TTL ms of 4
+-- KEYS  1 lane, 2 chat, 3 labels, 4 record of the push
+-- ARGV  1 member of the customer, 2 turn, 3 id of the line that counts, 4 TTL ms of 4
 -- Returns 0 if the agent has it, 1 if it was taken out, 2 if it is on its way
-local items = redis.call('LRANGE', KEYS[2], 0, -1)
-local flying = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0) > tonumber(ARGV[2])
-  and tonumber(redis.call('HGET', KEYS[3], 'fl') or 0) or 0
-local mine, counts = {}, false
-for i, item in ipairs(items) do
-  local id, whose, turn = string.match(item, '^([^\n]*)\n%d+\n[^\n]*\n([^\n]*)\n%d+\n(%d+)\n')
-  if whose == ARGV[3] and turn == ARGV[4] then
-    mine[#mine + 1] = i
-    counts = counts or id == ARGV[5]
-  end
+local counts, others = false, false
+for _, item in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
+  local l = line(item)
+  counts = counts or l.id == ARGV[3]
+  others = others or (l.whose == ARGV[1] and l.turn ~= tonumber(ARGV[2]))
 end
 if not counts then return 0 end
-local result = 1
-for n = #mine, 1, -1 do
-  local item = items[mine[n]]
-  if mine[n] <= flying then
-    local id, tries, rest = string.match(item, '^([^\n]*)\n(%d+)\n(.*)$')
-    redis.call('LSET', KEYS[2], mine[n] - 1, table.concat({id, tries, 'w' .. rest}, '\n'))
-    result = 2
-  else
-    redis.call('LREM', KEYS[2], 1, item)
-  end
+local known = redis.call('GET', KEYS[4]) or ''
+redis.call('SET', KEYS[4], 'x', 'PX', ARGV[4])
+local flying = tonumber(redis.call('HGET', KEYS[2], 'fl') or 0)
+local out, marked = take(KEYS[1], flying, function(l)
+  return l.whose == ARGV[1] and l.turn == tonumber(ARGV[2]) and (l.kind ~= 'N' or l.turn > 0)
+end)
+if marked > 0 then return 2 end
+local label, lines = string.match(known, ' (%d+) new (%d+)$')
+if label and not others and out == tonumber(lines) and redis.call('HGET', KEYS[3], '=' .. ARGV[1]) == label then
+  redis.call('HDEL', KEYS[3], label, '=' .. ARGV[1])
+  if redis.call('HGET', KEYS[2], 'sel') == label then redis.call('HSET', KEYS[2], 'sel', '') end
 end
-redis.call('SET', KEYS[4], 'x', 'PX', ARGV[6])
-return result
+return 1
