@@ -105,9 +105,13 @@ func (c *chat) hear(change ...func(*kefu.Hearing)) kefu.Heard {
 // posting makes a posting of a customer's next turn.
 func (c *chat) posting(user string, lines ...kefu.Line) kefu.Posting {
 	c.turns[user]++
+	last := ""
+	if len(lines) > 0 {
+		last = lines[0].Words.Text
+	}
 	return kefu.Posting{
 		Chat: c.id, Customer: of(user), Key: kefu.MessageKey(fmt.Sprintf("%s-%d", user, c.turns[user])), Entry: "cs1",
-		At: c.at(), Idle: idle, Turn: c.turns[user], Lines: lines, Last: lines[0].Words.Text, Waits: true,
+		At: c.at(), Idle: idle, Turn: c.turns[user], Lines: lines, Last: last, Waits: true,
 	}
 }
 

@@ -442,17 +442,24 @@ func testEveryKeyExpires(t *testing.T, b backend) {
 	other.finish(bury, kefu.Verdict{Outcome: kefu.OutcomeBuried, Reason: "unauthorized"})
 	p.push(enter, func(r *kefu.Receipt) { r.Greeting = &kefu.Delivery{To: p.id, Notice: kefu.NoticeGreeting} })
 	shareEverything(t, s)
+	chatEverything(t, s)
 
 	missing := map[string]bool{
 		"partitions": true, "customer": true, "push": true, "records": true, "lane": true, "lanes": true, "buried": true,
 		"seats": true, "facts": true, "waiting": true, "tried": true, "list": true, "token": true, "media": true, "lead": true,
+		"said": true, "uttered": true, "timers": true, "chat": true, "labels": true, "chatlane": true, "posted": true, "heard": true,
+		"chats": true, "owners": true, "invites": true, "guesses": true,
+	}
+	// Where all else is, whose chats are whose: true until somebody changes it.
+	stays := func(key string) bool {
+		return strings.HasSuffix(key, ":partitions") || strings.HasSuffix(key, ":chats") || strings.HasSuffix(key, ":owners")
 	}
 	for _, key := range allKeys(t, s) {
 		ttl, err := s.Client().PTTL(t.Context(), key).Result()
 		if err != nil {
 			t.Fatalf("read the TTL of %s: %v", key, err)
 		}
-		if ttl <= 0 && !strings.HasSuffix(key, ":partitions") {
+		if ttl <= 0 && !stays(key) {
 			t.Errorf("%s never expires", key)
 		}
 		for part := range strings.SplitSeq(key, ":") {
@@ -460,4 +467,35 @@ func testEveryKeyExpires(t *testing.T, b backend) {
 		}
 	}
 	same(t, "kinds of keys that were not looked at", missing, map[string]bool{})
+}
+
+// chatEverything writes one key of each kind that chats need.
+func chatEverything(t *testing.T, s *store.Store) {
+	t.Helper()
+	c := chatAt(t, s, "wang")
+	invite(t, s, "wang", "AAAAAA", start, inviteFor)
+	c.binds("BBBBBB", kefu.Bound{State: kefu.BindWrong})
+	c.binds("AAAAAA", kefu.Bound{Agent: "wang"})
+	invite(t, s, "li", "CCCCCC", start, inviteFor)
+	c.hear()
+	c.post("u3", "a")
+	c.finish(c.draw(), retry(c.at()))
+	c.hear(target)
+	c.reply("h3", "ok", 1, "u3")
+	p := newPerson(t, s, "u3")
+	p.settle(p.push(throughRelay).Conversation, "wang", relayed(time.Minute))
+	p.say("wang", "a")
+	p.push(throughRelay)
+	// Chats of which only a part is known.
+	other := chatAt(t, s, "li")
+	other.hear(silent, pick(1))
+	other.postWith(kefu.Posting{Chat: other.id, At: start, Idle: idle, Lines: []kefu.Line{note("n")}})
+	other.is("nothing may be sent", "", kefu.DrawHeld)
+	third := chatAt(t, s, "zhao")
+	third.is("nothing", "x", kefu.DrawDone)
+	third.finish(kefu.Lane{Delivery: kefu.Delivery{To: third.id, Lines: []kefu.Line{{ID: "x"}}}}, sent(kefu.LedgerRefund))
+	third.finish(kefu.Lane{Delivery: kefu.Delivery{To: third.id, More: true}}, sent(kefu.LedgerEmpty))
+	third.leave("u1", "li")
+	third.withdraw(third.posting("u1"), "x", false)
+	third.reply("h1", "ok", 1, "u1")
 }

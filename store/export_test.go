@@ -47,6 +47,7 @@ func (s *Store) FactsKey() string                                    { return s.
 func (s *Store) ChatKey(c kefu.CustomerID) string                    { return s.keys.chat(c) }
 func (s *Store) LabelsKey(c kefu.CustomerID) string                  { return s.keys.labels(c) }
 func (s *Store) ChatLaneKey(c kefu.CustomerID) string                { return s.keys.chatLane(c) }
+func (s *Store) ChatsKey() string                                    { return s.keys.chats() }
 func (s *Store) SaidKey(c kefu.CustomerID) string                    { return s.keys.said(c) }
 func (s *Store) TimersKey(partition int) string                      { return s.keys.timers(partition) }
 func (s *Store) BuriedKey(partition int) string                      { return s.keys.buried(partition) }

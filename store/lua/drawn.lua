@@ -9,7 +9,7 @@
 -- Returns 1, or 0 if the lease had passed to somebody else
 local outcome, now, ids = ARGV[4], tonumber(ARGV[3]), {}
 for i = 10, #ARGV do ids[ARGV[i]] = true end
-local mine = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0) == tonumber(ARGV[2])
+local mine = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or -1) == tonumber(ARGV[2])
 local c = redis.call('HMGET', KEYS[3], 'rm', 'mu', 'fl')
 local since = not c[1] or c[1] ~= c[2] -- the agent has written since, and has a new allowance
 if mine and not since and ARGV[6] == 'empty' then redis.call('HSET', KEYS[3], 'mn', 0) end

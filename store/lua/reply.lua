@@ -7,7 +7,7 @@
 -- Returns 1
 redis.call('SET', KEYS[1], ARGV[1] .. '\n' .. ARGV[3], 'PX', ARGV[2])
 if ARGV[4] == '' then return 1 end
-redis.call('HSET', KEYS[3], 'ms', 0)
+if redis.call('EXISTS', KEYS[3]) == 1 then redis.call('HSET', KEYS[3], 'ms', 0) end
 local r = record(KEYS[2], ARGV[4])
 if r and r.member == ARGV[5] then
   r.waiting, r.last = '', tostring(math.max(tonumber(ARGV[6]), tonumber(r.last)))
