@@ -183,6 +183,10 @@ func (s *Store) SetState(ctx context.Context, chat kefu.CustomerID, state kefu.C
 // Shut keeps that nothing can be sent to a chat before the agent writes.
 func (s *Store) Shut(ctx context.Context, chat kefu.CustomerID) error {
 	return s.do(ctx, "shut", s.keys.partition(chat), func(ctx context.Context) error {
-		return s.rdb.HSet(ctx, s.keys.chat(chat), "mn", 0, "mu", 0, "pu", 0).Err()
+		pipe := s.rdb.Pipeline()
+		pipe.HSet(ctx, s.keys.chat(chat), "mn", 0, "mu", 0, "pu", 0)
+		pipe.PExpire(ctx, s.keys.chat(chat), chatTTL)
+		_, err := pipe.Exec(ctx)
+		return err
 	})
 }

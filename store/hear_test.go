@@ -135,13 +135,47 @@ func testHearTakeover(t *testing.T, b backend) {
 	c.is("nothing was earned", "", kefu.DrawHeld)
 }
 
+// A message whose first hearing came to no end means what it meant then,
+// whatever the agent has selected since, or nobody.
+func testHearTakeoverTarget(t *testing.T, b backend) {
+	c := newChat(t, b)
+	c.post("u1", "a")
+	c.post("u2", "b")
+	h := c.hearing(target)
+	if got := c.hearWith(h); got.Target.Customer != of("u1") {
+		t.Fatalf("heard %+v, want it for u1", got)
+	}
+	c.hear(target, func(h *kefu.Hearing) { h.Label, h.Select = 2, true })
+	c.later(h.Takeover + time.Second)
+	h.At = c.at()
+	if got := c.hearWith(h); got.State != kefu.SelectFound || got.Target.Customer != of("u1") {
+		t.Errorf("heard again %+v, want it for u1 still", got)
+	}
+	c.leave("u1", "li")
+	c.later(h.Takeover + time.Second)
+	h.At = c.at()
+	if got := c.hearWith(h); got.State != kefu.SelectLost || got.Lost != 1 {
+		t.Errorf("heard a third time %+v, want it for nobody", got)
+	}
+}
+
+// Whoever is allowed a single message gets his lines by it.
+func testSingleAllowance(t *testing.T, b backend) {
+	c := newChat(t, b)
+	c.hear(func(h *kefu.Hearing) { h.Allowance.AfterMessage = 1 })
+	c.post("u1", "a")
+	same(t, "messages", c.all(), "a")
+	c.post("u1", "b")
+	c.is("all is used", "", kefu.DrawHeld)
+}
+
 func testHearSilent(t *testing.T, b backend) {
 	c := chatAt(t, b.open(t), "wang")
 	got := c.hear(silent, target)
 	same(t, "of nobody", got, kefu.Heard{First: start, State: kefu.SelectNone, Chat: kefu.Chat{ID: c.id}})
 	got = c.hear()
-	if !got.Announce || !got.Chat.Until.Equal(start.Add(48*time.Hour)) || got.Chat.State != kefu.ChatOffline {
-		t.Errorf("first message %+v", got)
+	if !got.Announce || !got.Chat.Until.Equal(start.Add(48*time.Hour)) || got.Chat.State != kefu.ChatOnline {
+		t.Errorf("first message %+v, want him online by it", got)
 	}
 	c.later(time.Hour)
 	if got = c.hear(silent); got.Announce || !got.Chat.Until.Equal(start.Add(48*time.Hour)) {

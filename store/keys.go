@@ -84,7 +84,8 @@ import (
 //	            w withdrawn), customer, label, turn, kind (T text, P part, I picture, N note), bytes, entry, body
 //	posted      id of the line that counts, a space, the label, and if that was given for it " new "
 //	            and how many lines there are; x = withdrawn
-//	heard       when (ms), and once it is answered a line break and what he was told, sealed
+//	heard       when (ms); once it is known, a space, the label he meant, a space, its customer; once
+//	            it is answered, in their place, a line break and what he was told, sealed
 //	chats       of an agent: app, openid, state, until when (ms) he can be sent something
 //	owners      "app openid" of a chat: the agent
 //	invites     of an agent: code, until when (ms)
@@ -119,6 +120,7 @@ import (
 //
 //	st state                        sel selected label          tomb label taken from him, a space, who has it
 //	mn messages allowed, mu until when; rm as above             pu the mu that others know of
+//	al mn as it was when he wrote
 //	tw 1 = told that more waits     hd 1 = all is held until he writes
 //	ls last message to him          fl lines on their way       dn lines written
 //	nl last label given             ms conversations in a row that he did not answer in time

@@ -160,6 +160,8 @@ var suite = []struct {
 	{"HearRepeat", testHearRepeat},
 	{"HearTakeover", testHearTakeover},
 	{"HearSilent", testHearSilent},
+	{"HearTakeoverTarget", testHearTakeoverTarget},
+	{"SingleAllowance", testSingleAllowance},
 	{"HearSelection", testHearSelection},
 	{"HearOver", testHearOver},
 	{"HearLost", testHearLost},

@@ -83,7 +83,8 @@ func testTranscript(t *testing.T, b backend) {
 	}
 	want[0].State = kefu.SayingSent
 	want[1].State, want[1].Reason = kefu.SayingUndeliverable, "gone"
-	want[2].Picture = true
+	want[2].Picture, want[2].Media = true, picture("[图片]").Media
+	want[0].Ref, want[1].Ref, want[2].Ref = hello, second, "a:"+string(key)
 	same(t, "sayings", p.sayings(0), want)
 	p.marks(kefu.Mark{Ref: "a:" + string(key), State: kefu.SayingSent})
 	want[2].State = kefu.SayingSent

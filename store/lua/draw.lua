@@ -15,7 +15,7 @@ local function word(other)
   end
   return 'done'
 end
-local chat = redis.call('HMGET', KEYS[3], 'mn', 'mu', 'tw', 'ls', 'st', 'hd', 'fl', 'sel')
+local chat = redis.call('HMGET', KEYS[3], 'mn', 'mu', 'tw', 'ls', 'st', 'hd', 'fl', 'sel', 'al')
 local function number(i) return tonumber(chat[i] or '') or 0 end
 local due = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0)
 if due <= now and number(7) > 0 then -- a lease that nobody ended: its lines may have arrived
@@ -31,7 +31,8 @@ end
 if due > now then return {word(chat[6] == '1' and 'held' or 'wait'), due} end
 local left = number(1)
 if chat[5] == 'gone' or number(2) <= now then left = 0 end
-if left == 0 or (left == 1 and chat[3] == '1') then
+local last = left == 1 and number(9) ~= 1 -- who is allowed a single one gets his lines by it
+if left == 0 or (last and chat[3] == '1') then
   redis.call('ZADD', KEYS[1], now + ARGV[7], ARGV[1])
   redis.call('HSET', KEYS[3], 'hd', '1')
   return {word('held')}
@@ -42,8 +43,8 @@ if after > now and after - now <= tonumber(ARGV[6]) then
   return {word('wait'), after}
 end
 
-local out, bytes = {'mine', left == 1 and '1' or '0', chat[8] or ''}, 0
-for i, item in ipairs(left > 1 and redis.call('LRANGE', KEYS[2], 0, ARGV[8] - 1) or {}) do
+local out, bytes = {'mine', last and '1' or '0', chat[8] or ''}, 0
+for i, item in ipairs(not last and redis.call('LRANGE', KEYS[2], 0, ARGV[8] - 1) or {}) do
   local l = line(item)
   local alone = l.kind == 'I' or l.kind == 'P'
   bytes = bytes + l.bytes
@@ -52,5 +53,5 @@ for i, item in ipairs(left > 1 and redis.call('LRANGE', KEYS[2], 0, ARGV[8] - 1)
   if alone then break end
 end
 redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
-redis.call('HSET', KEYS[3], 'mn', left - 1, 'rm', chat[2], 'fl', #out - 3, 'hd', '', 'tw', left == 1 and '1' or chat[3] or '')
+redis.call('HSET', KEYS[3], 'mn', left - 1, 'rm', chat[2], 'fl', #out - 3, 'hd', '', 'tw', last and '1' or chat[3] or '')
 return out

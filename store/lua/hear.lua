@@ -1,5 +1,6 @@
 -- hear records a message of an agent's chat, renews what may be sent to him, and
--- finds the conversation that he means. Needs labels.lua, target.lua.
+-- finds the conversation that he means. A message whose first hearing never came
+-- to an end means what it meant then. Needs labels.lua, target.lua.
 --
 -- KEYS  1 record of the message, 2 chat, 3 labels, 4 lanes
 -- ARGV  1 now ms, 2 member of 4, 3 label asked for (0 = the selected one), 4 '1' = a conversation is meant,
@@ -13,13 +14,14 @@ local known = redis.call('GET', KEYS[1])
 if known then
   local first, reply = string.match(known, '^(%d+)\n(.*)$')
   if first then return {0, first, '1', reply} end
-  if now - tonumber(known) <= tonumber(ARGV[12]) then return {0, known, '0', ''} end
+  first = string.match(known, '^%d+')
+  if now - tonumber(first) <= tonumber(ARGV[12]) then return {0, first, '0', ''} end
 end
-redis.call('SET', KEYS[1], now, 'PX', ARGV[10])
 local announce = '0'
 if ARGV[6] ~= '1' and not known then
   local chat = redis.call('HMGET', KEYS[2], 'pu', 'hd')
-  redis.call('HSET', KEYS[2], 'mn', ARGV[7], 'mu', ARGV[8], 'tw', '', 'hd', '')
+  redis.call('HSET', KEYS[2], 'mn', ARGV[7], 'al', ARGV[7], 'mu', ARGV[8], 'tw', '', 'hd', '')
+  if redis.call('HSETNX', KEYS[2], 'st', 'online') == 1 then announce = '1' end -- who writes for the first time is there
   if chat[2] == '1' then redis.call('ZADD', KEYS[4], 'XX', now, ARGV[2]) end
   if tonumber(ARGV[8]) - (tonumber(chat[1] or '') or 0) > tonumber(ARGV[13]) then
     announce = '1'
@@ -28,9 +30,16 @@ if ARGV[6] ~= '1' and not known then
 end
 local all = records(KEYS[3])
 local found = {word = 'none', label = '', lost = '', to = ''}
-if ARGV[4] == '1' then
+local label, member = string.match(known or '', '^%d+ (%d+) (.*)$')
+if label then
+  found = meant(all, label, member)
+elseif ARGV[4] == '1' then
   found = target(KEYS[2], all, {label = ARGV[3], select = ARGV[5] == '1', now = now, idle = idle})
 end
+for _, r in ipairs(all) do
+  if found.word == 'found' and r.label == found.label then label, member = r.label, r.member end
+end
+redis.call('SET', KEYS[1], label and table.concat({now, label, member}, ' ') or now, 'PX', ARGV[10])
 for i = 2, 3 do redis.call('PEXPIRE', KEYS[i], ARGV[11]) end
 local chat = redis.call('HMGET', KEYS[2], 'st', 'mu', 'sel')
 local out = {1, chat[1] or '', chat[2] or '', announce, found.word, found.label, found.lost, found.to, chat[3] or ''}

@@ -7,11 +7,20 @@ local function holds(all, label)
   return false
 end
 
+local function found(word, label) return {word = word, label = label, lost = '', to = ''} end
+
+-- meant finds the conversation again that a message meant when it was first heard.
+local function meant(all, label, member)
+  for _, r in ipairs(all) do
+    if r.label == label and r.member == member then return found('found', label) end
+  end
+  return {word = 'lost', label = '', lost = label, to = ''}
+end
+
 -- target finds the conversation of want.label, or the selected one if that is 0;
 -- the only open one is selected by itself. If the selected one was taken from
 -- the agent, the first message after that goes to nobody: he may not know yet.
 local function target(chat, all, want)
-  local function found(word, label) return {word = word, label = label, lost = '', to = ''} end
   if want.label ~= '0' then
     if not holds(all, want.label) then return found('unknown', want.label) end
     if want.select then redis.call('HSET', chat, 'sel', want.label, 'tomb', '') end

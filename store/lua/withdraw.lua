@@ -4,12 +4,12 @@
 -- Needs lines.lua.
 --
 -- KEYS  1 lane, 2 chat, 3 labels, 4 record of the push
--- ARGV  1 member of the customer, 2 turn, 3 id of the line that counts, 4 TTL ms of 4
+-- ARGV  1 member of the customer, 2 turn, 3 id of the line that counts ('' = any of them), 4 TTL ms of 4
 -- Returns 0 if the agent has it, 1 if it was taken out, 2 if it is on its way
 local counts, others = false, false
 for _, item in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
   local l = line(item)
-  counts = counts or l.id == ARGV[3]
+  counts = counts or l.id == ARGV[3] or (ARGV[3] == '' and l.whose == ARGV[1] and l.turn == tonumber(ARGV[2]))
   others = others or (l.whose == ARGV[1] and l.turn ~= tonumber(ARGV[2]))
 end
 if not counts then return 0 end
