@@ -12,12 +12,13 @@ import (
 )
 
 // relayConfig is a mini-program whose agents answer from their own WeChat chats
-// with the company's official account.
+// with the company's official account. At cs4 an agent may take as long as he
+// likes, whatever TIMEOUT is.
 const relayConfig = rigHead + `
 agents:
-  - {id: wang, name: 王小姐, capacity: 20, relay: {app: board}}
-  - {id: li, name: 李先生, capacity: 20, relay: {app: board}}
-  - {id: zhao, name: 赵小姐, capacity: 20, relay: {app: board}}
+  - {id: wang, name: 王小姐, capacity: ${CAPACITY:-20}, relay: {app: board, openid: "${WANG_OPENID:-}"}}
+  - {id: li, name: 李先生, capacity: ${CAPACITY:-20}, relay: {app: board}}
+  - {id: zhao, name: 赵小姐, capacity: ${CAPACITY:-20}, relay: {app: board}}
 groups:
   - {name: presale, agents: [wang, li]}
 apps:
@@ -27,13 +28,15 @@ apps:
     original_id: gh_shop
     token: token-of-shop
     conversation_idle: ${IDLE:-30m}
+    allowance: {after_message: 5, after_message_window: "${WINDOW:-48h}"}
     notices: {greeting: "greeting {{.Agent}} of {{.Entry}}", waiting: "waiting", reassigned: "reassigned {{.Agent}}", closed: "closed"}
     default_entry: cs1
     entries:
       - {tag: cs1, name: 售前, steps: [{agent: wang}, {agent: li}], answer_timeout: "${TIMEOUT:-0s}"}
       - {tag: cs2, name: 售后, steps: [{agent: li}], answer_timeout: "${TIMEOUT:-0s}"}
       - {tag: cs3, name: 投诉, steps: [{agent: zhao}], answer_timeout: "${TIMEOUT:-0s}"}
-    transcript: {keep: 30d, key: "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}
+      - {tag: cs4, name: 咨询, steps: [{group: presale}], answer_timeout: 0s}
+    transcript: {keep: 30d, key: "${TRANSCRIPT_KEY:-MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=}"}
   - name: board
     kind: official_account
     role: switchboard
@@ -42,8 +45,8 @@ apps:
     original_id: gh_board
     token: token-of-board
     encoding_aes_key: abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG
-    encryption: safe
-    allowance: {after_message: 5, after_message_window: 48h}
+    encryption: ${BOARD_ENCRYPTION:-safe}
+    allowance: {after_message: 5, after_message_window: "${BOARD_WINDOW:-48h}"}
 `
 
 // A chat is an agent's own WeChat chat with the switchboard, as he has it.
@@ -109,13 +112,64 @@ func (c *chat) push(p *simulator.Push) string {
 // told lists the passive replies he got.
 func (c *chat) told() []string { return from(c.user, simulator.FromReply) }
 
-// lines lists what was sent to him, joined messages taken apart.
+// asks writes something that he is told something about at once, with all of
+// the parts in it.
+func (c *chat) asks(text string, parts ...string) string {
+	c.r.t.Helper()
+	told := c.says(text)
+	for _, part := range parts {
+		if told == "" || !strings.Contains(told, part) {
+			c.r.t.Errorf("%s writes %q and is told %q, without %q", c.id, text, told, part)
+		}
+	}
+	return told
+}
+
+// answers writes something that he is told nothing about.
+func (c *chat) answers(text string) {
+	c.r.t.Helper()
+	if told := c.says(text); told != "" {
+		c.r.t.Errorf("%s writes %q and is told %q", c.id, text, told)
+	}
+}
+
+// messages lists what was sent to him.
+func (c *chat) messages() []string { return from(c.user, simulator.FromAPI) }
+
+// lines is messages, joined ones taken apart.
 func (c *chat) lines() []string {
 	var lines []string
-	for _, text := range from(c.user, simulator.FromAPI) {
+	for _, text := range c.messages() {
 		lines = append(lines, strings.Split(text, "\n")...)
 	}
 	return lines
+}
+
+// has counts how often a line came to the agent.
+func (c *chat) has(line string) int {
+	n := 0
+	for _, l := range c.lines() {
+		if l == line {
+			n++
+		}
+	}
+	return n
+}
+
+// pictures waits until n pictures came to somebody, and gives them.
+func (r *rig) pictures(c *simulator.Customer, n int) []string {
+	r.t.Helper()
+	var all []string
+	r.await("there are "+itoa(n)+" pictures", func() bool {
+		all = nil
+		for _, m := range c.Inbox() {
+			if m.Type == "image" {
+				all = append(all, string(m.Media))
+			}
+		}
+		return len(all) >= n
+	})
+	return all
 }
 
 func from(c *simulator.Customer, source simulator.Source) []string {
@@ -138,6 +192,47 @@ func (c *chat) reads(line string) {
 func (r *rig) hears(c *simulator.Customer, text string) {
 	r.t.Helper()
 	r.await("the customer reads "+text, func() bool { return slices.Contains(from(c, simulator.FromAPI), text) })
+}
+
+// unheard fails the test if the customer has read a text from the API.
+func (r *rig) unheard(c *simulator.Customer, text string) {
+	r.t.Helper()
+	if slices.Contains(from(c, simulator.FromAPI), text) {
+		r.t.Errorf("the customer has read %q, which was not for him", text)
+	}
+}
+
+// arrives makes a customer who comes through a button, and whose first words are
+// relayed.
+func (r *rig) arrives(tag, text string) *simulator.Customer {
+	r.t.Helper()
+	c := r.somebody("shop")
+	r.tap(c, tag)
+	r.writes(c, text)
+	return c
+}
+
+// unrefused fails the test if WeChat refused to take a message for somebody.
+func (r *rig) unrefused() {
+	r.t.Helper()
+	for code, n := range r.box.Calls(sendPath) {
+		if code != 0 {
+			r.t.Errorf("%d messages were refused with %d", n, code)
+		}
+	}
+}
+
+// command runs kefud as a process of its own on the rig's Redis, and gives its
+// exit code and what it printed.
+func (r *rig) command(o rigOptions, args ...string) (int, string) {
+	r.t.Helper()
+	var env []string
+	for name, value := range o.variables(r.config.WeChat.APIBase) {
+		env = append(env, name+"="+value)
+	}
+	p := launch(r.t, env, append(args, "--config", file(r.t, "config.yaml", o.config))...)
+	code := p.exit(patience)
+	return code, p.log.String()
 }
 
 // writes says something that must be relayed.
