@@ -202,12 +202,14 @@ func (r *rig) unheard(c *simulator.Customer, text string) {
 	}
 }
 
-// arrives makes a customer who comes through a button, and whose first words are
-// relayed.
+// arrives makes a customer who comes through a button and is greeted, and whose
+// first words are relayed. (While a greeting is on its way, WeChat and the server
+// may disagree on whether his words came before it, and so by one message.)
 func (r *rig) arrives(tag, text string) *simulator.Customer {
 	r.t.Helper()
 	c := r.somebody("shop")
 	r.tap(c, tag)
+	r.reads(c, 1)
 	r.writes(c, text)
 	return c
 }
@@ -247,4 +249,17 @@ func (r *rig) writes(c *simulator.Customer, text string) simulator.Result {
 
 func line(label int, entry, text string) string {
 	return fmt.Sprintf("#%d %s · %s", label, entry, text)
+}
+
+// image makes the push of a picture, and gives the picture's bytes.
+func (r *rig) image(c *simulator.Customer) (string, *simulator.Push) {
+	r.t.Helper()
+	id := c.Account().Media()
+	picture, ok := c.Account().MediaBytes(id)
+	if !ok {
+		r.t.Fatal("a picture that was just made is gone")
+	}
+	return string(picture), c.Raw(simulator.Fields{
+		{Name: "MsgType", Value: "image"}, {Name: "PicUrl", Value: "https://mmbiz.qpic.cn/mmbiz_jpg/" + id + "/0"}, {Name: "MediaId", Value: id},
+	})
 }
