@@ -12,6 +12,7 @@ const (
 	sendLease = 5 * time.Second // of a chat's lane, for one message
 	pollLeast = 3 * time.Millisecond
 	pollMost  = 30 * time.Millisecond
+	dueSoon   = 400 * time.Millisecond // sooner than any lease ends that was just taken
 	takeBack  = 300 * time.Millisecond // for withdrawing what could not be sent in time
 )
 
@@ -96,7 +97,7 @@ func (r *Relay) await(ctx context.Context, p kefu.Posting, posted kefu.Posted) (
 		case kefu.DrawHeld:
 			return "held", nil
 		case kefu.DrawWait:
-			if err := pause(ctx, min(max(d.Due.Sub(r.Now()), pollLeast), pollMost)); err != nil {
+			if err := pause(ctx, nextLook(d.Due.Sub(r.Now()))); err != nil {
 				return "failed", err
 			}
 		case kefu.DrawMine:
@@ -106,6 +107,16 @@ func (r *Relay) await(ctx context.Context, p kefu.Posting, posted kefu.Posted) (
 			}
 		}
 	}
+}
+
+// nextLook is the pause until a chat's lane is looked at again: it is due then.
+// One that is due soon waits for what may come with it, and is free no sooner;
+// one that somebody is sending may be free at any moment.
+func nextLook(due time.Duration) time.Duration {
+	if due > dueSoon {
+		return pollMost
+	}
+	return max(due, pollLeast)
 }
 
 func outcomeOf(err error) string {
