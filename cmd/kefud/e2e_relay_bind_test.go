@@ -15,7 +15,7 @@ import (
 func TestBindingTakesTheRightCodeOnceAndNoOther(t *testing.T) {
 	t.Parallel()
 	onStores(t, func(t *testing.T, redis *redistest.Server) {
-		r := start(t, rigOptions{config: relayConfig, redis: redis})
+		r := relaying(t, redis, nil)
 		wang, li := r.chatOf("wang"), r.chatOf("li")
 		void, code := r.invite("wang"), r.invite("wang") // the second takes the place of the first
 		wang.asks(void, "绑定码不正确或已过期")
@@ -41,7 +41,7 @@ func TestBindingTakesTheRightCodeOnceAndNoOther(t *testing.T) {
 func TestBindingRefusesAfterFiveWrongCodes(t *testing.T) {
 	t.Parallel()
 	onStores(t, func(t *testing.T, redis *redistest.Server) {
-		r := start(t, rigOptions{config: relayConfig, redis: redis})
+		r := relaying(t, redis, nil)
 		guesser, wang := r.chatOf("guesser"), r.chatOf("wang")
 		code := r.invite("wang")
 		for _, wrong := range []string{"222222", "333333", "444444", "555555", "666666"} {
@@ -60,7 +60,7 @@ func TestBindingRefusesAfterFiveWrongCodes(t *testing.T) {
 func TestBindingRefusesAnExpiredCode(t *testing.T) {
 	t.Parallel()
 	onStores(t, func(t *testing.T, redis *redistest.Server) {
-		r := start(t, rigOptions{config: relayConfig, redis: redis})
+		r := relaying(t, redis, nil)
 		const for10 = 10 * time.Minute
 		must(t, r.server.store.Invite(t.Context(), kefu.Invitation{
 			Agent: "wang", App: "board", Code: "ABCDEF", At: time.Now().Add(-for10 - time.Second), For: for10,
@@ -77,7 +77,7 @@ func TestBindingRefusesAnExpiredCode(t *testing.T) {
 func TestBindingMovesAnAgentToHisNewChat(t *testing.T) {
 	t.Parallel()
 	onStores(t, func(t *testing.T, redis *redistest.Server) {
-		r := start(t, rigOptions{config: relayConfig, redis: redis})
+		r := relaying(t, redis, nil)
 		old := r.bound("wang")[0]
 		phone := r.chatOf("wangs-new-phone")
 		phone.asks(r.invite("wang"), "王小姐，绑定成功")
@@ -96,7 +96,7 @@ func TestBindingMovesAnAgentToHisNewChat(t *testing.T) {
 func TestBindingAndWordsAreAnsweredTheSameWhenPushedAgain(t *testing.T) {
 	t.Parallel()
 	onStores(t, func(t *testing.T, redis *redistest.Server) {
-		r := start(t, rigOptions{config: relayConfig, redis: redis, env: map[string]string{"BOARD_ENCRYPTION": "plain"}})
+		r := relaying(t, redis, map[string]string{"BOARD_ENCRYPTION": "plain"})
 		wang := r.chatOf("wang")
 		again := func(p *simulator.Push, part string) {
 			t.Helper()
@@ -142,7 +142,7 @@ func TestBindingAndWordsAreAnsweredTheSameWhenPushedAgain(t *testing.T) {
 func TestStrangersAtTheSwitchboardGetOnePoliteLine(t *testing.T) {
 	t.Parallel()
 	onStores(t, func(t *testing.T, redis *redistest.Server) {
-		r := start(t, rigOptions{config: relayConfig, redis: redis})
+		r := relaying(t, redis, nil)
 		stranger := r.chatOf("stranger")
 		for _, p := range []*simulator.Push{
 			stranger.user.Follow(),
@@ -172,7 +172,7 @@ func TestStrangersAtTheSwitchboardGetOnePoliteLine(t *testing.T) {
 func TestAgentsAreInvitedListedAndUnbound(t *testing.T) {
 	t.Parallel()
 	onStores(t, func(t *testing.T, redis *redistest.Server) {
-		o := rigOptions{config: relayConfig, redis: redis}
+		o := relayOptions(redis, nil)
 		r := start(t, o)
 		agents := func(args ...string) (int, string) {
 			t.Helper()
@@ -222,7 +222,7 @@ func TestAgentsAreInvitedListedAndUnbound(t *testing.T) {
 
 func TestAgentsOverHTTP(t *testing.T) {
 	t.Parallel()
-	r := start(t, rigOptions{config: relayConfig})
+	r := relaying(t, nil, nil)
 	ask := func(method, path string) (int, string) {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), method, r.url+"/api/v1/agents"+path, http.NoBody)

@@ -47,7 +47,7 @@ func burst(t *testing.T, wang *chat, write func(texts []string)) []string {
 func TestRelayHoldsABurstForTheAgent(t *testing.T) {
 	t.Parallel()
 	onStores(t, func(t *testing.T, redis *redistest.Server) {
-		r := start(t, rigOptions{config: relayConfig, redis: redis})
+		r := relaying(t, redis, nil)
 		wang := r.bound("wang")[0]
 		c := r.somebody("shop")
 		texts := burst(t, wang, func(texts []string) {
@@ -83,7 +83,7 @@ func TestRelayJoinsABurstAtOnce(t *testing.T) {
 	for _, people := range []int{1, 20} {
 		t.Run(fmt.Sprintf("%d customers", people), func(t *testing.T) {
 			onStores(t, func(t *testing.T, redis *redistest.Server) {
-				r := start(t, rigOptions{config: relayConfig, redis: redis, env: map[string]string{"BUDGET": "4s"}})
+				r := relaying(t, redis, nil)
 				wang := r.bound("wang")[0]
 				var customers []*simulator.Customer
 				for range people {
@@ -115,7 +115,7 @@ func TestRelayJoinsABurstAtOnce(t *testing.T) {
 func TestRelayHoldsWhatNobodyElseTakes(t *testing.T) {
 	t.Parallel()
 	onStores(t, func(t *testing.T, redis *redistest.Server) {
-		r := start(t, rigOptions{config: relayConfig, redis: redis, env: map[string]string{"IDLE": "1s"}})
+		r := relaying(t, redis, map[string]string{"IDLE": "1s"})
 		wang := r.bound("wang")[0]
 		c := r.somebody("shop")
 		for i := range 6 {

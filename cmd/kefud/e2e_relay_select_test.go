@@ -15,7 +15,7 @@ func hint(label int) string { return "（答复请发送：#" + itoa(label) + " 
 func TestRelaySelectsOnlyWhatTheAgentMeans(t *testing.T) {
 	t.Parallel()
 	onStores(t, func(t *testing.T, redis *redistest.Server) {
-		r := start(t, rigOptions{config: relayConfig, redis: redis})
+		r := relaying(t, redis, nil)
 		wang := r.bound("wang", "li", "zhao")[0]
 		wang.asks("有人吗", "现在没有进行中的会话，这条没有发出")
 		first := r.arrives("cs1", "第一位来了")
@@ -75,7 +75,7 @@ func TestRelaySelectsOnlyWhatTheAgentMeans(t *testing.T) {
 func TestRelayLosesTheSelectionWithTheConversation(t *testing.T) {
 	t.Parallel()
 	onStores(t, func(t *testing.T, redis *redistest.Server) {
-		r := start(t, rigOptions{config: relayConfig, redis: redis})
+		r := relaying(t, redis, nil)
 		chats := r.bound("wang", "li", "zhao")
 		wang, zhao := chats[0], chats[2]
 		moving, staying := r.arrives("cs1", "要投诉的客户"), r.arrives("cs1", "另一位客户")
@@ -101,7 +101,7 @@ func TestRelayLosesTheSelectionWithTheConversation(t *testing.T) {
 func TestRelayUnderstandsEveryCommandAsPeopleTypeIt(t *testing.T) {
 	t.Parallel()
 	onStores(t, func(t *testing.T, redis *redistest.Server) {
-		r := start(t, rigOptions{config: relayConfig, redis: redis})
+		r := relaying(t, redis, nil)
 		chats := r.bound("wang", "li", "zhao")
 		wang := chats[0]
 		wang.asks("列表", "进行中的会话 0 个")
@@ -153,7 +153,7 @@ func TestRelayTransfersToAgentsAndGroups(t *testing.T) {
 	for _, to := range []string{"转给 li", "转给李先生", "/转给 李先生", "transfer li", "TRANSFER presale", "#1 转给 presale", "＃１ 转给 LI"} {
 		t.Run(strings.ReplaceAll(to, "/", "slash "), func(t *testing.T) {
 			t.Parallel()
-			r := start(t, rigOptions{config: relayConfig})
+			r := relaying(t, nil, nil)
 			chats := r.bound("wang", "li")
 			wang, li := chats[0], chats[1]
 			c := r.arrives("cs1", "我要找人")
@@ -169,7 +169,7 @@ func TestRelayTransfersToAgentsAndGroups(t *testing.T) {
 func TestRelayTransferBringsWhatWasSaid(t *testing.T) {
 	t.Parallel()
 	onStores(t, func(t *testing.T, redis *redistest.Server) {
-		r := start(t, rigOptions{config: relayConfig, redis: redis})
+		r := relaying(t, redis, nil)
 		chats := r.bound("wang", "li", "zhao")
 		wang, li, zhao := chats[0], chats[1], chats[2]
 		c := r.arrives("cs1", "第一句话")

@@ -10,7 +10,7 @@ import (
 func TestRelayCarriesBothWays(t *testing.T) {
 	t.Parallel()
 	onStores(t, func(t *testing.T, redis *redistest.Server) {
-		r := start(t, rigOptions{config: relayConfig, redis: redis})
+		r := relaying(t, redis, nil)
 		wang := r.bound("wang", "li")[0]
 		c := r.somebody("shop")
 		r.tap(c, "cs1")

@@ -3,10 +3,13 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
+	"testing"
 
+	"kefud/internal/redistest"
 	"kefud/internal/simulator"
 	"kefud/kefu"
 )
@@ -48,6 +51,19 @@ apps:
     encryption: ${BOARD_ENCRYPTION:-safe}
     allowance: {after_message: 5, after_message_window: "${BOARD_WINDOW:-48h}"}
 `
+
+// relayOptions are a rig's for relayConfig. What is relayed is to be in time on a
+// machine that others use as well; how long it may take is no concern of these tests.
+func relayOptions(redis *redistest.Server, env map[string]string) rigOptions {
+	o := rigOptions{config: relayConfig, redis: redis, env: map[string]string{"BUDGET": "4s"}}
+	maps.Copy(o.env, env)
+	return o
+}
+
+func relaying(t *testing.T, redis *redistest.Server, env map[string]string) *rig {
+	t.Helper()
+	return start(t, relayOptions(redis, env))
+}
 
 // A chat is an agent's own WeChat chat with the switchboard, as he has it.
 type chat struct {
