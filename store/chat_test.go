@@ -44,6 +44,7 @@ func target(h *kefu.Hearing) { h.Target = true }
 func pick(label int) func(*kefu.Hearing) {
 	return func(h *kefu.Hearing) { h.Target, h.Select, h.Label = true, true, label }
 }
+
 func mention(label int) func(*kefu.Hearing) {
 	return func(h *kefu.Hearing) { h.Target, h.Label = true, label }
 }

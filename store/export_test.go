@@ -50,7 +50,8 @@ func (s *Store) ChatLaneKey(c kefu.CustomerID) string                { return s.
 func (s *Store) ChatsKey() string                                    { return s.keys.chats() }
 func (s *Store) SaidKey(c kefu.CustomerID) string                    { return s.keys.said(c) }
 func (s *Store) TimersKey(partition int) string                      { return s.keys.timers(partition) }
-func (s *Store) BuriedKey(partition int) string                      { return s.keys.buried(partition) }
+
+func (s *Store) BuriedKey(partition int) string { return s.keys.buried(partition) }
 
 // Refresh does at once what waits for the background, and tells how much that was.
 func (s *Store) Refresh(ctx context.Context) int {
