@@ -86,7 +86,7 @@ func DefaultTexts() map[TextKind]string {
 		TextOnline:      "您已上线，新的会话会分配给您。",
 		TextOffline:     "您已下线，不再接新会话{{if .Left}}；还有 {{.Left}} 个会话请继续答复或发送“结束”{{end}}。",
 		TextBusy:        "已设为忙碌，不再接新会话{{if .Left}}；还有 {{.Left}} 个会话请继续答复{{end}}。发送“上线”恢复。",
-		TextList:        "进行中的会话 {{.Left}} 个：",
+		TextList:        "{{if .Left}}进行中的会话 {{.Left}} 个：{{else}}现在没有进行中的会话。{{end}}",
 		TextNobody:      "现在没有进行中的会话，这条没有发出。",
 		TextWhich:       "请先选择会话，这条没有发出。回复“#编号 内容”：\n{{.Text}}",
 		TextNoLabel:     "没有编号为 #{{.Label}} 的会话，这条没有发出。发送“列表”查看。",
