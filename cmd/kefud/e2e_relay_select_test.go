@@ -104,7 +104,7 @@ func TestRelayUnderstandsEveryCommandAsPeopleTypeIt(t *testing.T) {
 		r := relaying(t, redis, nil)
 		chats := r.bound("wang", "li", "zhao")
 		wang := chats[0]
-		wang.asks("列表", "进行中的会话 0 个")
+		wang.asks("列表", "现在没有进行中的会话")
 		first := r.arrives("cs1", "第一位的问题")
 		wang.reads(line(1, "售前", "第一位的问题"))
 		second := r.arrives("cs4", "第二位的问题") // the presale group: Li, who has nobody
