@@ -222,17 +222,16 @@ func (r *Relay) Leave(ctx context.Context, h kefu.Handover, missed bool) {
 	if !missed || left.Label == 0 {
 		return
 	}
-	data := kefu.TextData{Label: left.Label, Agent: to, Minutes: r.minutes(h)}
-	r.note(ctx, chat.ID, "", texts.Render(kefu.TextMissed, data))
+	text := texts.Render(kefu.TextMissed, kefu.TextData{Label: left.Label, Agent: to, Minutes: r.minutes(h)})
 	const tooMany = 2
-	if left.Misses < tooMany || chat.State != kefu.ChatOnline {
-		return
+	if left.Misses >= tooMany && chat.State == kefu.ChatOnline {
+		if err := r.setState(ctx, h.From, chat.ID, kefu.ChatBusy); err != nil {
+			r.Logger.Warn().Err(err).Str("agent", string(h.From)).Msg("agent not set busy")
+		} else {
+			text += "\n" + texts.Render(kefu.TextTwice, kefu.TextData{}) // in one message: he has few left
+		}
 	}
-	if err := r.setState(ctx, h.From, chat.ID, kefu.ChatBusy); err != nil {
-		r.Logger.Warn().Err(err).Str("agent", string(h.From)).Msg("agent not set busy")
-		return
-	}
-	r.note(ctx, chat.ID, "", texts.Render(kefu.TextTwice, kefu.TextData{}))
+	r.note(ctx, chat.ID, "", text)
 }
 
 // minutes is how long an agent had, rounded up.
