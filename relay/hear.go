@@ -75,14 +75,20 @@ func (h *hearing) hear(ctx context.Context) (string, error) {
 		}
 	}
 	c := h.read()
-	var err error
-	if h.heard, err = h.Store.Hear(ctx, h.request(c)); err != nil {
-		return "", fmt.Errorf("hear: %w", err)
-	}
-	h.first = h.heard.First
-	if h.heard.Repeat {
-		h.repeat = true
-		return h.again(ctx)
+	for {
+		var err error
+		if h.heard, err = h.Store.Hear(ctx, h.request(c)); err != nil {
+			return "", fmt.Errorf("hear: %w", err)
+		}
+		h.first = h.heard.First
+		if !h.heard.Repeat {
+			break
+		}
+		if reply, done, err := h.again(ctx); done || err != nil {
+			h.repeat = true
+			return reply, err
+		}
+		h.at = h.Now() // it is this push's to act on
 	}
 	h.announceIfNews(ctx)
 	reply, err := h.act(ctx, c)
@@ -136,23 +142,24 @@ func (h *hearing) conversationIdle() time.Duration {
 	return longest
 }
 
-// again answers a message that was heard before as it was answered then, once it
-// has been.
-func (h *hearing) again(ctx context.Context) (string, error) {
+// again gives what was answered to a message that was heard before, once it has
+// been. False means that whoever heard it never came to an end: it is to be heard
+// anew.
+func (h *hearing) again(ctx context.Context) (string, bool, error) {
 	reply, done := h.heard.Reply, h.heard.Done
 	for !done {
-		if h.Now().Sub(h.first) > h.Budget {
-			return "", nil
-		}
 		if err := pause(ctx, hearAgain); err != nil {
-			return "", err
+			return "", false, err
+		}
+		if h.Now().Sub(h.first) > h.Budget {
+			return "", false, nil
 		}
 		var err error
 		if reply, done, err = h.Store.HeardReply(ctx, h.m.Customer, h.m.Key); err != nil {
-			return "", err
+			return "", false, err
 		}
 	}
-	return reply, nil
+	return reply, true, nil
 }
 
 // announceIfNews tells the replicas that the agent can be sent something for
