@@ -484,6 +484,11 @@ func testChatClosedWindow(t *testing.T, b backend) {
 	c.state(kefu.ChatGone)
 	c.is("gone", "", kefu.DrawHeld)
 	c.state(kefu.ChatOnline)
+	c.is("there again, but has written nothing", "", kefu.DrawHeld)
+	c.later(holdFor)
+	l := c.draw()
+	c.is("on its way", "", kefu.DrawWait)
+	c.finish(l, retry(c.at()))
 	c.hear()
 	c.sends("b")
 }

@@ -191,6 +191,8 @@ var suite = []struct {
 	{"SealRotation", testSealRotation},
 	{"SealBelongs", testSealBelongs},
 	{"SealEverywhere", testSealEverywhere},
+	{"ChatRace", testChatRace},
+	{"ChatModel", testChatModel},
 	{"OneServingAgent", testOneServingAgent},
 	{"OneFreeSeat", testOneFreeSeat},
 	{"Linearizable", testLinearizable},
