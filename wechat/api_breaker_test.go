@@ -141,6 +141,25 @@ func TestBreakerAndImpatientCallers(t *testing.T) {
 	}
 }
 
+// Callers who had time enough do, although they are the ones who ended the call:
+// a callback has less time than the client's timeout, and must not lose all of it
+// again and again to a WeChat that hangs.
+func TestBreakerAndCallersWithLittleTime(t *testing.T) {
+	t.Parallel()
+	f := newFakeAPI(t)
+	c := f.client(func(o *ClientOptions) { o.Timeout, o.Now = 100*time.Millisecond, time.Now })
+	fakeAPIWarm(t, f, c, func(_ http.ResponseWriter, r *http.Request) bool { <-r.Context().Done(); return true })
+	reasons := map[string]int{}
+	for range 2 * breakerLimit {
+		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Millisecond)
+		reasons[fakeAPIError(t, c.SendText(ctx, kefu.CustomerID{App: "shop", User: fakeAPIUser}, "hi")).Reason()]++
+		cancel()
+	}
+	if reasons["timeout"] != breakerLimit || reasons["breaker_open"] != breakerLimit {
+		t.Errorf("calls ended by %v, want half of them not tried", reasons)
+	}
+}
+
 func TestComplaint(t *testing.T) {
 	t.Parallel()
 	clock := newFakeAPIClock()
