@@ -7,6 +7,7 @@ type Hearing struct {
 	Chat      CustomerID
 	Key       MessageKey
 	At        time.Time
+	Said      time.Time // when WeChat says he wrote it, to the second; zero = it does not
 	Allowance Allowance
 	Idle      time.Duration // a conversation without a word for so long is over
 	Label     int           // the conversation he means; 0 = the selected one
@@ -64,12 +65,12 @@ type Heard struct {
 	Target   Open   // SelectFound
 	Opens    []Open // all of them, by label
 	Lost     int    // SelectLost: the label that was taken
-	LostTo   string // SelectLost: a word on who has it
+	LostTo   string // SelectLost: a word on who has it; "" = that is not known
 	Announce bool   // what other replicas know of the chat is no longer right
 }
 
 // A Leaving takes a conversation out of an agent's chat, with what was not yet
-// sent of it.
+// sent of it, unless he is to have that all the same.
 type Leaving struct {
 	Chat     CustomerID
 	Customer CustomerID
@@ -77,6 +78,7 @@ type Leaving struct {
 	Idle     time.Duration
 	To       string // a word on who has it now, for the agent; "" = he ended it himself
 	Missed   bool   // he did not answer in time
+	Keeps    bool   // he is still sent what he has not had: nobody else will be
 }
 
 // A Left is the store's answer to a Leaving.

@@ -246,7 +246,8 @@ func (s *Store) buryLines(ctx context.Context, d kefu.Delivery, reason string, a
 // Withdraw takes a posting back, and reports whether it could: if the agent has
 // its message, it stays. One that is on its way may still reach him; if it does
 // not, it is not sent again. A conversation of which he has had nothing is no
-// longer in his chat.
+// longer in his chat. With line "" it is withdrawn in any case, even before it
+// is written, and what is left of it is taken out.
 func (s *Store) Withdraw(ctx context.Context, p kefu.Posting, line string) (bool, error) {
 	part := s.keys.partition(p.Chat)
 	reply, err := s.run(ctx, job{

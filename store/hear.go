@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"kefud/kefu"
 )
@@ -10,7 +11,9 @@ import (
 // Hear tells the store of a message in an agent's chat: one command. It renews
 // what may be sent to him and finds the conversation he means. A message heard
 // before comes back as Repeat with what he was told, unless whoever heard it
-// never came to an end.
+// never came to an end: then it is heard again, and means the conversation that
+// it meant at first. One that he wrote before the selected conversation became
+// that means none.
 func (s *Store) Hear(ctx context.Context, h kefu.Hearing) (kefu.Heard, error) {
 	p := s.keys.partition(h.Chat)
 	window := h.Allowance.AfterMessageWindow
@@ -20,7 +23,7 @@ func (s *Store) Hear(ctx context.Context, h kefu.Hearing) (kefu.Heard, error) {
 		args: []any{
 			millis(h.At), chatMember(h.Chat), h.Label, flag(h.Target), flag(h.Select), flag(h.Silent),
 			h.Allowance.AfterMessage, millis(h.At.Add(window)), h.Idle.Milliseconds(), pushTTL.Milliseconds(), chatTTL.Milliseconds(),
-			h.Takeover.Milliseconds(), window.Milliseconds() / chatSlack,
+			h.Takeover.Milliseconds(), window.Milliseconds() / chatSlack, saidBy(h.Said),
 		},
 	})
 	if err != nil {
@@ -33,6 +36,15 @@ func (s *Store) Hear(ctx context.Context, h kefu.Hearing) (kefu.Heard, error) {
 	}
 	s.wakeUp(p)
 	return s.heard(h, l)
+}
+
+// saidBy is the last millisecond of a second, which is as much as WeChat tells; 0
+// if it does not.
+func saidBy(at time.Time) int64 {
+	if at.IsZero() {
+		return 0
+	}
+	return millis(at.Truncate(time.Second).Add(time.Second)) - 1
 }
 
 // chatSlack is the part of an agent's window by which other replicas may think
@@ -149,6 +161,7 @@ func (s *Store) leave(ctx context.Context, l kefu.Leaving, notes bool) (kefu.Lef
 		names: []string{s.keys.chat(l.Chat), s.keys.labels(l.Chat), s.keys.chatLane(l.Chat)},
 		args: []any{
 			millis(l.At), member(l.Customer), l.To, flag(l.Missed), l.Idle.Milliseconds(), flag(notes), chatTTL.Milliseconds(),
+			flag(l.Keeps),
 		},
 	})
 	if err != nil {

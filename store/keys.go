@@ -84,8 +84,8 @@ import (
 //	            w withdrawn), customer, label, turn, kind (T text, P part, I picture, N note), bytes, entry, body
 //	posted      id of the line that counts, a space, the label, and if that was given for it " new "
 //	            and how many lines there are; x = withdrawn
-//	heard       when (ms); once it is known, a space, the label he meant, a space, its customer; once
-//	            it is answered, in their place, a line break and what he was told, sealed
+//	heard       when (ms), then, if it means a conversation, what was found (word, label, label lost, customer, who
+//	            has it, each after a bar), or once it is answered a line break and what he was told, sealed
 //	chats       of an agent: app, openid, state, until when (ms) he can be sent something
 //	owners      "app openid" of a chat: the agent
 //	invites     of an agent: code, until when (ms)
@@ -118,7 +118,8 @@ import (
 //
 // The fields of a chat, all of them optional:
 //
-//	st state                        sel selected label          tomb label taken from him, a space, who has it
+//	st state                        sel selected label, sw as of when (ms)
+//	tomb label taken from him, a space, who has it
 //	mn messages allowed, mu until when; rm as above             pu the mu that others know of
 //	al mn as it was when he wrote
 //	tw 1 = told that more waits     hd 1 = all is held until he writes

@@ -49,7 +49,7 @@ func newScripts() scripts {
 		draw:     script("lines", "draw"),
 		drawn:    script("lines", "drawn"),
 		withdraw: script("lines", "withdraw"),
-		hear:     script("labels", "target", "hear"),
+		hear:     script("labels", "recall", "target", "hear"),
 		reply:    script("labels", "reply"),
 		leave:    script("labels", "lines", "leave"),
 		bind:     script("bind"),

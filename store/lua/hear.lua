@@ -1,11 +1,12 @@
 -- hear records a message of an agent's chat, renews what may be sent to him, and
--- finds the conversation that he means. A message whose first hearing never came
--- to an end means what it meant then. Needs labels.lua, target.lua.
+-- finds the conversation that he means. Heard again, it means the same one,
+-- whatever he has selected since. Needs labels.lua, recall.lua, target.lua.
 --
 -- KEYS  1 record of the message, 2 chat, 3 labels, 4 lanes
 -- ARGV  1 now ms, 2 member of 4, 3 label asked for (0 = the selected one), 4 '1' = a conversation is meant,
 --       5 '1' = it is the selected one from now on, 6 '1' = he wrote nothing, 7 messages allowed by this one, 8 until ms,
---       9 idle ms, 10 TTL ms of 1, 11 TTL ms of 2 and 3, 12 ms after which it is heard again, 13 slack ms of what others know
+--       9 idle ms, 10 TTL ms of 1, 11 TTL ms of 2 and 3, 12 ms after which it is heard again, 13 slack ms of what others know,
+--       14 last ms in which he may have written it (0 = unknown)
 -- Returns {0, first ms, '1' = done, reply} if it was heard before, else
 --         {1, state, until ms, '1' = others must know, word (found, none, many, unknown, lost), label, label lost,
 --          who has it, selected label, records …}; a record is label, member, entry, waiting, last, line
@@ -30,16 +31,11 @@ if ARGV[6] ~= '1' and not known then
 end
 local all = records(KEYS[3])
 local found = {word = 'none', label = '', lost = '', to = ''}
-local label, member = string.match(known or '', '^%d+ (%d+) (.*)$')
-if label then
-  found = meant(all, label, member)
-elseif ARGV[4] == '1' then
-  found = target(KEYS[2], all, {label = ARGV[3], select = ARGV[5] == '1', now = now, idle = idle})
+if ARGV[4] == '1' then
+  found = known and recall(known, all)
+    or target(KEYS[2], all, {label = ARGV[3], select = ARGV[5] == '1', now = now, idle = idle, said = tonumber(ARGV[14])})
 end
-for _, r in ipairs(all) do
-  if found.word == 'found' and r.label == found.label then label, member = r.label, r.member end
-end
-redis.call('SET', KEYS[1], label and table.concat({now, label, member}, ' ') or now, 'PX', ARGV[10])
+redis.call('SET', KEYS[1], now .. (ARGV[4] == '1' and remember(found, all) or ''), 'PX', ARGV[10])
 for i = 2, 3 do redis.call('PEXPIRE', KEYS[i], ARGV[11]) end
 local chat = redis.call('HMGET', KEYS[2], 'st', 'mu', 'sel')
 local out = {1, chat[1] or '', chat[2] or '', announce, found.word, found.label, found.lost, found.to, chat[3] or ''}

@@ -1,42 +1,38 @@
--- Fragment: which conversation an agent's message means. Needs labels.lua.
+-- Fragment: which conversation an agent's message means. Needs labels.lua, recall.lua.
 
-local function holds(all, label)
-  for _, r in ipairs(all) do
-    if r.label == label then return true end
-  end
-  return false
+-- choose makes a conversation ('' = none) the selected one, as of an instant (ms)
+-- unless it is already.
+local function choose(chat, label, at)
+  if redis.call('HGET', chat, 'sel') ~= label then redis.call('HSET', chat, 'sel', label, 'sw', at) end
+  redis.call('HSET', chat, 'tomb', '')
 end
 
 local function found(word, label) return {word = word, label = label, lost = '', to = ''} end
 
--- meant finds the conversation again that a message meant when it was first heard.
-local function meant(all, label, member)
-  for _, r in ipairs(all) do
-    if r.label == label and r.member == member then return found('found', label) end
-  end
-  return {word = 'lost', label = '', lost = label, to = ''}
-end
-
 -- target finds the conversation of want.label, or the selected one if that is 0;
 -- the only open one is selected by itself. If the selected one was taken from
 -- the agent, the first message after that goes to nobody: he may not know yet.
+-- Nor does a message that he wrote before the selection became what it is.
 local function target(chat, all, want)
   if want.label ~= '0' then
-    if not holds(all, want.label) then return found('unknown', want.label) end
-    if want.select then redis.call('HSET', chat, 'sel', want.label, 'tomb', '') end
+    if not holder(all, want.label) then return found('unknown', want.label) end
+    if want.select then choose(chat, want.label, want.said > 0 and want.said or want.now) end
     return found('found', want.label)
   end
-  local at = redis.call('HMGET', chat, 'sel', 'tomb')
+  local at = redis.call('HMGET', chat, 'sel', 'tomb', 'sw')
   local selected, tomb = at[1] or '', at[2] or ''
-  if selected ~= '' and holds(all, selected) then return found('found', selected) end
+  if selected ~= '' and holder(all, selected) then
+    if want.said > 0 and want.said < (tonumber(at[3] or '') or 0) then return found('many', '') end
+    return found('found', selected)
+  end
   local label = only(all, want.now, want.idle, '')
   if tomb ~= '' then
     local lost, to = string.match(tomb, '^(%d+) (.*)$')
-    redis.call('HSET', chat, 'sel', label, 'tomb', '')
+    choose(chat, label, want.now)
     return {word = 'lost', label = label, lost = lost, to = to}
   end
   if label ~= '' then
-    redis.call('HSET', chat, 'sel', label)
+    choose(chat, label, 0)
     return found('found', label)
   end
   return found(#all == 0 and 'none' or 'many', '')

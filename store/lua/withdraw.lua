@@ -1,23 +1,25 @@
 -- withdraw takes the lines of one posting out of a chat's lane, unless the agent
 -- has the one that counts. Lines on their way are taken out if they do not
--- arrive. A conversation of which he has had nothing loses its label again.
+-- arrive. A conversation of which he has had nothing loses its label again. The
+-- posting is withdrawn whether it has been written or not, if no line is named.
 -- Needs lines.lua.
 --
 -- KEYS  1 lane, 2 chat, 3 labels, 4 record of the push
--- ARGV  1 member of the customer, 2 turn, 3 id of the line that counts ('' = any of them), 4 TTL ms of 4
+-- ARGV  1 member of the customer, 2 turn, 3 id of the line that counts ('' = in any case), 4 TTL ms of 4
 -- Returns 0 if the agent has it, 1 if it was taken out, 2 if it is on its way
-local counts, others = false, false
+local counts, others, turn, turns = ARGV[3] == '', false, tonumber(ARGV[2]), {}
 for _, item in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
   local l = line(item)
-  counts = counts or l.id == ARGV[3] or (ARGV[3] == '' and l.whose == ARGV[1] and l.turn == tonumber(ARGV[2]))
-  others = others or (l.whose == ARGV[1] and l.turn ~= tonumber(ARGV[2]))
+  if l.id == ARGV[3] then counts, turn = true, l.turn end -- a repeat has another turn
+  if l.whose == ARGV[1] then turns[#turns + 1] = l.turn end
 end
 if not counts then return 0 end
+for _, t in ipairs(turns) do others = others or t ~= turn end
 local known = redis.call('GET', KEYS[4]) or ''
 redis.call('SET', KEYS[4], 'x', 'PX', ARGV[4])
 local flying = tonumber(redis.call('HGET', KEYS[2], 'fl') or 0)
 local out, marked = take(KEYS[1], flying, function(l)
-  return l.whose == ARGV[1] and l.turn == tonumber(ARGV[2]) and (l.kind ~= 'N' or l.turn > 0)
+  return l.whose == ARGV[1] and l.turn == turn and (l.kind ~= 'N' or l.turn > 0)
 end)
 if marked > 0 then return 2 end
 local label, lines = string.match(known, ' (%d+) new (%d+)$')
