@@ -83,8 +83,8 @@ const (
 // that was sent.
 const tellFor = time.Minute
 
-// tellAtOnce is how long Deliver waits for the queue, before it leaves that to
-// the background.
+// tellAtOnce is how long Deliver waits for witness and queue, before it leaves
+// them to the background.
 const tellAtOnce = 200 * time.Millisecond
 
 // untoldPartition stands for the partition of whatever Deliver could not tell.

@@ -140,8 +140,9 @@ func (o *Outbox) report(ctx context.Context, d kefu.Delivery, v kefu.Verdict, er
 }
 
 // Deliver sends what a lane that was leased elsewhere is to send, by the end of
-// ctx, and tells the queue. It gives the verdict; what cannot be told the queue
-// in time is sent again when the lease ends.
+// ctx, and tells the witness and the queue. It gives the verdict, and does not
+// wait for long until both know; what the queue does not know when the lease
+// ends is sent again.
 func (o *Outbox) Deliver(ctx context.Context, lane kefu.Lane) kefu.Verdict {
 	note, err := o.compose(lane.Delivery)
 	v := unsent(lane, kefu.OutcomeBuried, note.refusal)
@@ -149,15 +150,19 @@ func (o *Outbox) Deliver(ctx context.Context, lane kefu.Lane) kefu.Verdict {
 		err = o.send(ctx, lane.Delivery.To, note)
 		v = o.judge(lane.Delivery, err)
 	}
-	o.report(ctx, lane.Delivery, v, err)
-	leased, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(tellAtOnce, lane.Lease.Sub(o.now())))
-	defer cancel()
-	if err := o.queue.Finish(leased, lane, v); err != nil {
-		o.lanes.Go(func() {
-			late, cancel := context.WithTimeout(context.WithoutCancel(ctx), lane.Lease.Sub(o.now()))
-			defer cancel()
-			o.tell(late, newPartition(untoldPartition), lane, v)
-		})
+	told := make(chan struct{})
+	o.lanes.Go(func() {
+		defer close(told)
+		o.report(ctx, lane.Delivery, v, err)
+		leased, cancel := context.WithTimeout(context.WithoutCancel(ctx), lane.Lease.Sub(o.now()))
+		defer cancel()
+		o.tell(leased, newPartition(untoldPartition), lane, v)
+	})
+	enough := time.NewTimer(tellAtOnce)
+	defer enough.Stop()
+	select {
+	case <-told:
+	case <-enough.C:
 	}
 	return v
 }
