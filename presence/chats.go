@@ -82,7 +82,26 @@ func (b *Board) Chat(agent kefu.AgentID) kefu.Chat {
 	b.mu.Lock()
 	known := b.chats.known
 	b.mu.Unlock()
-	return chatOf(b.table().Agent(agent), known)
+	table := b.table()
+	c := chatOf(table.Agent(agent), known)
+	if owner := givenTo(table, c.ID); owner != "" && owner != agent {
+		return kefu.Chat{}
+	}
+	return c
+}
+
+// givenTo tells to whom the configuration gives a chat; "" if it leaves that to
+// codes.
+func givenTo(table *kefu.Table, chat kefu.CustomerID) kefu.AgentID {
+	if chat.User == "" {
+		return ""
+	}
+	for i := range table.Agents {
+		if a := &table.Agents[i]; a.Relay.App == chat.App && a.Relay.User == chat.User {
+			return a.ID
+		}
+	}
+	return ""
 }
 
 // AgentOf tells whose chat it is; "" if nobody's that is known of.
@@ -91,10 +110,8 @@ func (b *Board) AgentOf(chat kefu.CustomerID) kefu.AgentID {
 	known := b.chats.known
 	b.mu.Unlock()
 	table := b.table()
-	for i := range table.Agents {
-		if a := &table.Agents[i]; a.Relay.User == chat.User && a.Relay.App == chat.App && chat.User != "" {
-			return a.ID
-		}
+	if agent := givenTo(table, chat); agent != "" {
+		return agent
 	}
 	for agent, c := range known {
 		if c.ID == chat && chatOf(table.Agent(agent), known).ID == chat {
@@ -105,7 +122,8 @@ func (b *Board) AgentOf(chat kefu.CustomerID) kefu.AgentID {
 }
 
 // chatOf is the chat that counts for an agent: the one that the configuration
-// names or, if it names none, the one that is bound to him.
+// names or, if it names none, the one that is bound to him. The configuration may
+// give that one to another, whose it is then.
 func chatOf(a *kefu.Agent, known map[kefu.AgentID]kefu.Chat) kefu.Chat {
 	if a == nil || a.Relay.App == "" {
 		return kefu.Chat{}
@@ -125,7 +143,7 @@ func chatOf(a *kefu.Agent, known map[kefu.AgentID]kefu.Chat) kefu.Chat {
 // that customers write to, and reports whether that says all there is.
 func (c *builder) chat(a *kefu.Agent) bool {
 	chat := chatOf(a, c.chats.known)
-	if chat.ID.User == "" || c.chats.at.IsZero() {
+	if owner, ok := c.given[chat.ID]; chat.ID.User == "" || c.chats.at.IsZero() || ok && owner != a.ID {
 		return false
 	}
 	ends := c.chats.at.Add(chatsLast)

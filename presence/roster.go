@@ -56,12 +56,13 @@ type builder struct {
 	now       time.Time
 	lists     map[kefu.AppID]listing
 	chats     chats
-	customers []kefu.AppID // the apps that customers write to
+	given     map[kefu.CustomerID]kefu.AgentID // whose chats the configuration names
+	customers []kefu.AppID                     // the apps that customers write to
 	snap      *snapshot
 }
 
 func (b *Board) build(table *kefu.Table, now time.Time) *snapshot {
-	c := builder{now: now, lists: map[kefu.AppID]listing{}, snap: &snapshot{
+	c := builder{now: now, lists: map[kefu.AppID]listing{}, given: map[kefu.CustomerID]kefu.AgentID{}, snap: &snapshot{
 		standings: map[kefu.AppID]map[kefu.AgentID]kefu.Standing{},
 	}}
 	for app, s := range b.lists() {
@@ -75,6 +76,11 @@ func (b *Board) build(table *kefu.Table, now time.Time) *snapshot {
 	for i := range table.Apps {
 		if !table.Apps[i].Switchboard {
 			c.customers = append(c.customers, table.Apps[i].ID)
+		}
+	}
+	for i := range table.Agents {
+		if a := &table.Agents[i]; a.Relay.User != "" {
+			c.given[kefu.CustomerID{App: a.Relay.App, User: a.Relay.User}] = a.ID
 		}
 	}
 	for i := range table.Agents {
