@@ -84,6 +84,7 @@ type Handover struct {
 	Agent    AgentID
 	From     AgentID
 	At       time.Time
+	After    string // the last Saying that the agent has been brought: only what the customer said since; "" = all
 }
 
 // A Posting writes lines of one conversation down for an agent's chat.

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"kefud/kefu"
 )
@@ -62,6 +61,9 @@ func (h *hearing) noTarget(c command) string {
 	case kefu.SelectUnknown:
 		return h.texts.Render(kefu.TextNoLabel, kefu.TextData{Label: c.label})
 	case kefu.SelectLost:
+		if h.heard.LostTo == "" {
+			return h.texts.Render(kefu.TextNoLabel, kefu.TextData{Label: h.heard.Lost})
+		}
 		return h.texts.Render(kefu.TextLost, kefu.TextData{Label: h.heard.Lost, Text: h.heard.LostTo, Other: h.heard.Target.Label})
 	case kefu.SelectNone, kefu.SelectFound:
 	}
@@ -159,10 +161,7 @@ func cut(s string, bytes int) string {
 	if len(s) <= bytes {
 		return s
 	}
-	for !utf8.RuneStart(s[bytes]) {
-		bytes--
-	}
-	return s[:bytes] + "…"
+	return whole(s, bytes) + "…"
 }
 
 // close ends the conversation that is meant, and tells the customer.
@@ -177,7 +176,7 @@ func (h *hearing) close(ctx context.Context) (string, error) {
 	if _, err := h.Store.End(ctx, closing); err != nil {
 		return "", fmt.Errorf("end conversation: %w", err)
 	}
-	left, err := h.leave(ctx, "")
+	left, err := h.leave(ctx, true)
 	if err != nil {
 		return "", err
 	}
@@ -187,11 +186,13 @@ func (h *hearing) close(ctx context.Context) (string, error) {
 // noticeUseful is how long the customer is still told that a conversation ended.
 const noticeUseful = 5 * time.Minute
 
-// leave takes the conversation that is meant out of the agent's chat.
-func (h *hearing) leave(ctx context.Context, to string) (kefu.Left, error) {
+// leave takes the conversation that is meant out of the agent's chat. What the
+// customer has just said, and nobody has read, is kept for him if nobody else has
+// the conversation.
+func (h *hearing) leave(ctx context.Context, keeps bool) (kefu.Left, error) {
 	t := h.heard.Target
 	left, err := h.Store.Leave(ctx, kefu.Leaving{
-		Chat: h.m.Customer, Customer: t.Customer, At: h.at, Idle: h.conversationIdle(), To: to,
+		Chat: h.m.Customer, Customer: t.Customer, At: h.at, Idle: h.conversationIdle(), Keeps: keeps,
 	})
 	if err != nil {
 		return kefu.Left{}, fmt.Errorf("leave conversation: %w", err)
@@ -217,7 +218,7 @@ func (h *hearing) transfer(ctx context.Context, to string) (string, error) {
 		reason := h.texts.Render(kefu.TextReason, kefu.TextData{Code: string(moved.Reason)})
 		return h.texts.Render(kefu.TextNotHanded, h.data(kefu.TextData{Agent: h.called(to), Reason: reason})), nil
 	}
-	left, err := h.leave(ctx, "")
+	left, err := h.leave(ctx, false)
 	if err != nil {
 		return "", err
 	}
@@ -231,7 +232,7 @@ func (h *hearing) lost(ctx context.Context, to kefu.AgentID) (string, error) {
 		name = h.name(to)
 	}
 	word := h.texts.Render(kefu.TextTo, kefu.TextData{Agent: name})
-	left, err := h.leave(ctx, "")
+	left, err := h.leave(ctx, false)
 	if err != nil {
 		return "", err
 	}

@@ -102,14 +102,18 @@ func verbIn(c command, words string, known func(string) bool) command {
 	return c
 }
 
-// cutTransfer reads 转给 and transfer, which have one word after them.
+// cutTransfer reads 转给 and transfer, which have one word after them. To nobody is
+// a command, too: it is answered with who there is.
 func cutTransfer(words string, known func(string) bool) (string, bool) {
 	if to, ok := strings.CutPrefix(words, "转给"); ok {
 		name := strings.TrimSpace(to)
 		apart := to != strings.TrimLeftFunc(to, unicode.IsSpace)
-		return name, known(name) || apart && oneWord(name)
+		return name, name == "" || known(name) || apart && oneWord(name)
 	}
 	const english = "transfer"
+	if strings.EqualFold(words, english) {
+		return "", true
+	}
 	if len(words) > len(english) && strings.EqualFold(words[:len(english)], english) {
 		to := words[len(english):]
 		name := strings.TrimSpace(to)
@@ -121,8 +125,10 @@ func cutTransfer(words string, known func(string) bool) (string, bool) {
 func oneWord(s string) bool { return len(strings.Fields(s)) == 1 }
 
 // cutLabel takes a label off the beginning of a text: "#12" or "＃１２", the
-// digits being ASCII or full-width. Glued says that words follow it with nothing
-// between. 0 = there is none.
+// digits being ASCII or full-width. Glued says that it is not certain where it
+// ends, or whether it is one: words follow with nothing between or, after a sign,
+// more digits ("#12:30"), or it stands apart from its sign ("# 12"). 0 = there is
+// none.
 func cutLabel(text string) (int, string, bool) {
 	const most = 9999
 	rest := strings.TrimSpace(text)
@@ -131,6 +137,9 @@ func cutLabel(text string) (int, string, bool) {
 		return 0, text, false
 	}
 	rest = rest[size:]
+	apart := rest
+	rest = strings.TrimLeftFunc(rest, unicode.IsSpace)
+	glued := rest != apart
 	label, digits := 0, 0
 	for {
 		r, size = utf8.DecodeRuneInString(rest)
@@ -146,7 +155,13 @@ func cutLabel(text string) (int, string, bool) {
 	trimmed := strings.TrimLeftFunc(rest, func(r rune) bool {
 		return unicode.IsSpace(r) || strings.ContainsRune("：:，,、·", r)
 	})
-	return label, strings.TrimRightFunc(trimmed, unicode.IsSpace), trimmed == rest && rest != ""
+	switch first, _ := utf8.DecodeRuneInString(trimmed); {
+	case trimmed == rest:
+		glued = glued || rest != ""
+	case !strings.ContainsFunc(rest[:len(rest)-len(trimmed)], unicode.IsSpace):
+		glued = glued || digit(first) >= 0
+	}
+	return label, strings.TrimRightFunc(trimmed, unicode.IsSpace), glued
 }
 
 // digit gives a digit's value, -1 for what is none.

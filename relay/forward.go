@@ -14,6 +14,7 @@ const (
 	pollMost  = 30 * time.Millisecond
 	dueSoon   = 400 * time.Millisecond // sooner than any lease ends that was just taken
 	takeBack  = 300 * time.Millisecond // for withdrawing what could not be sent in time
+	reserve   = 500 * time.Millisecond // of the caller's time, for what has to follow a failure
 )
 
 // Why a message did not reach an agent's chat.
@@ -22,18 +23,60 @@ var (
 	errRefused   = errors.New("the chat takes nothing new")
 	errWithdrawn = errors.New("the message was given to somebody else")
 	errUnsent    = errors.New("the message could not be sent")
+	errLost      = errors.New("the message was refused for good, or taken out of the chat")
 )
 
 // Forward brings a customer's message to an agent's chat: it is written down
 // there, and sent unless the agent can be sent nothing before he writes; then it
 // is held for him. An error means that neither is so, or not in time, and that
 // it was taken back; one that was on its way then may reach him all the same.
-// The same push a second time is not forwarded again.
+// The same push a second time is not forwarded again. Forward returns before ctx
+// ends.
 func (r *Relay) Forward(ctx context.Context, f kefu.Forwarding) error {
+	within, cancel := withReserve(ctx)
+	defer cancel()
+	outcome, err := r.forward(ctx, within, f)
+	if outcome != "" {
+		r.metrics.forwarded.WithLabelValues(string(f.Message.Customer.App), outcome).Inc()
+	}
+	if err == nil && outcome == "sent" && r.seen.within(f.Agent, f.At, attentive) {
+		r.hint(ctx, f.Message.Customer)
+	}
+	return err
+}
+
+// forward does so within a part of ctx, and takes back what could not be sent
+// in the rest. It gives the outcome as metrics name it, "" for one that has been
+// counted.
+func (r *Relay) forward(ctx, within context.Context, f kefu.Forwarding) (string, error) {
 	chat := r.Board.Chat(f.Agent)
 	if chat.ID.User == "" {
-		return errNoChat
+		return "", errNoChat
 	}
+	p := r.posting(within, chat, f)
+	posted, err := r.Store.Post(within, p)
+	switch {
+	case err != nil:
+		// The answer may have been lost and the lines written: they are taken back.
+		r.takeBack(ctx, p, "")
+		return "failed", err
+	case posted.State == kefu.PostWithdrawn:
+		return "", errWithdrawn
+	case posted.State == kefu.PostRefused:
+		return "refused", errRefused
+	}
+	outcome, err := r.await(within, p, posted)
+	switch {
+	case errors.Is(err, errLost):
+		r.takeBack(ctx, p, "") // what is left of it
+	case err != nil && !r.takeBack(ctx, p, posted.Last):
+		return "sent", nil // it had arrived after all
+	}
+	return outcome, err
+}
+
+// posting is what a forwarding comes to in the agent's chat.
+func (r *Relay) posting(ctx context.Context, chat kefu.Chat, f kefu.Forwarding) kefu.Posting {
 	p := kefu.Posting{
 		Chat: chat.ID, Customer: f.Message.Customer, Key: f.Message.Key, Entry: f.Entry, At: f.At,
 		Idle: r.idle(f.Message.Customer.App), Turn: f.Turn, Waits: true, Taken: f.Kept,
@@ -41,51 +84,25 @@ func (r *Relay) Forward(ctx context.Context, f kefu.Forwarding) error {
 	}
 	p.Last = p.Lines[0].Words.Text
 	if f.From != "" && f.From != f.Agent {
-		before, _ := r.context(ctx, chat.ID.App, kefu.Handover{
+		before, _ := r.context(chat.ID.App, kefu.Handover{
 			Customer: p.Customer, Entry: f.Entry, Agent: f.Agent, From: f.From, At: f.At,
-		}, p.Lines[0].Ref)
+		}, r.saidBefore(ctx, f.Message))
 		p.Lines = append(before, p.Lines...)
 	}
-	posted, err := r.Store.Post(ctx, p)
-	switch {
-	case err != nil:
-		// The answer may have been lost and the lines written: they are taken back.
-		r.takeBack(ctx, p, "")
-		r.metrics.forwarded.WithLabelValues(string(p.Customer.App), "failed").Inc()
-		return err
-	case posted.State == kefu.PostWithdrawn:
-		return errWithdrawn
-	case posted.State == kefu.PostRefused:
-		r.metrics.forwarded.WithLabelValues(string(p.Customer.App), "refused").Inc()
-		return errRefused
-	}
-	outcome, err := r.await(ctx, p, posted)
-	if err != nil && !r.takeBack(ctx, p, posted.Last) && !errors.Is(err, errLost) {
-		outcome, err = "sent", nil // it had arrived after all
-	}
-	r.metrics.forwarded.WithLabelValues(string(p.Customer.App), outcome).Inc()
-	if err == nil && outcome == "sent" && r.seen.within(f.Agent, f.At, attentive) {
-		r.hint(ctx, p.Customer)
-	}
-	return err
+	return p
 }
 
 // takeBack withdraws a posting and reports whether it could.
 func (r *Relay) takeBack(ctx context.Context, p kefu.Posting, line string) bool {
-	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeBack)
+	within, cancel := context.WithTimeout(ctx, takeBack)
 	defer cancel()
 	taken, err := r.Store.Withdraw(within, p, line)
 	return taken || err != nil // nobody knows; the next candidate gets it too
 }
 
-// errLost is an errUnsent of a message that is no longer written down.
-var errLost = errors.New("the message was refused for good")
-
 // await sends what the chat is owed, or waits while others do, until the posting
 // has been sent or is held.
 func (r *Relay) await(ctx context.Context, p kefu.Posting, posted kefu.Posted) (string, error) {
-	ctx, cancel := withReserve(ctx)
-	defer cancel()
 	for {
 		d, err := r.Store.Draw(ctx, kefu.Draw{Chat: p.Chat, Line: posted.Last, At: r.Now(), For: sendLease})
 		if err != nil {
@@ -93,7 +110,7 @@ func (r *Relay) await(ctx context.Context, p kefu.Posting, posted kefu.Posted) (
 		}
 		switch d.State {
 		case kefu.DrawDone, kefu.DrawEmpty:
-			return "sent", nil
+			return r.vanished(ctx, p)
 		case kefu.DrawHeld:
 			return "held", nil
 		case kefu.DrawWait:
@@ -117,6 +134,16 @@ func nextLook(due time.Duration) time.Duration {
 		return pollMost
 	}
 	return max(due, pollLeast)
+}
+
+// vanished tells what became of a posting that another has taken out of the chat: he
+// has sent it, or WeChat refused it for good, or it was withdrawn.
+func (r *Relay) vanished(ctx context.Context, p kefu.Posting) (string, error) {
+	again, err := r.Store.Post(ctx, p) // what was written once is not written again
+	if err == nil && again.State == kefu.PostWithdrawn {
+		return "failed", errLost
+	}
+	return "sent", nil // as far as anybody can know
 }
 
 func outcomeOf(err error) string {
@@ -165,7 +192,7 @@ func withReserve(ctx context.Context) (context.Context, context.CancelFunc) {
 		return context.WithCancel(ctx)
 	}
 	left := time.Until(end)
-	return context.WithTimeout(ctx, left-min(left/4, 500*time.Millisecond))
+	return context.WithTimeout(ctx, left-min(left/2, reserve))
 }
 
 // pause waits, or gives the context's error.
@@ -178,81 +205,4 @@ func pause(ctx context.Context, d time.Duration) error {
 	case <-t.C:
 		return nil
 	}
-}
-
-// Handover writes a conversation down for an agent's chat, with what was said in
-// it. It does not wait until he has it.
-func (r *Relay) Handover(ctx context.Context, h kefu.Handover) error {
-	chat := r.Board.Chat(h.Agent)
-	if chat.ID.User == "" {
-		return errNoChat
-	}
-	lines, last := r.context(ctx, chat.ID.App, h, "")
-	posted, err := r.Store.Post(ctx, kefu.Posting{
-		Chat: chat.ID, Customer: h.Customer, Entry: h.Entry, At: h.At, Idle: r.idle(h.Customer.App), Waits: true,
-		Lines: lines, Last: last,
-	})
-	if err == nil && posted.State != kefu.PostWritten {
-		err = errRefused
-	}
-	return err
-}
-
-// Leave takes a conversation out of an agent's chat that is no longer his. If he
-// had not answered in time he is told, and the second time in a row he is busy.
-func (r *Relay) Leave(ctx context.Context, h kefu.Handover, missed bool) {
-	chat := r.Board.Chat(h.From)
-	if chat.ID.User == "" {
-		return
-	}
-	texts := r.texts(chat.ID.App)
-	to := ""
-	if h.Agent != "" {
-		to = r.name(h.Agent)
-	}
-	left, err := r.Store.Leave(ctx, kefu.Leaving{
-		Chat: chat.ID, Customer: h.Customer, At: h.At, Idle: r.idle(h.Customer.App), Missed: missed,
-		To: texts.Render(kefu.TextTo, kefu.TextData{Agent: to}),
-	})
-	if err != nil {
-		// He can say nothing in it all the same, and is told so when he tries.
-		r.Logger.Warn().Err(err).Str("agent", string(h.From)).Msg("conversation not taken out of the agent's chat")
-		return
-	}
-	if !missed || left.Label == 0 {
-		return
-	}
-	text := texts.Render(kefu.TextMissed, kefu.TextData{Label: left.Label, Agent: to, Minutes: r.minutes(h)})
-	const tooMany = 2
-	if left.Misses >= tooMany && chat.State == kefu.ChatOnline {
-		if err := r.setState(ctx, h.From, chat.ID, kefu.ChatBusy); err != nil {
-			r.Logger.Warn().Err(err).Str("agent", string(h.From)).Msg("agent not set busy")
-		} else {
-			text += "\n" + texts.Render(kefu.TextTwice, kefu.TextData{}) // in one message: he has few left
-		}
-	}
-	r.note(ctx, chat.ID, "", text)
-}
-
-// minutes is how long an agent had, rounded up.
-func (r *Relay) minutes(h kefu.Handover) int {
-	app := r.Table().App(h.Customer.App)
-	if app == nil {
-		return 0
-	}
-	e := app.Entry(h.Entry)
-	if e == nil {
-		return 0
-	}
-	return int((e.AnswerTimeout + time.Minute - 1) / time.Minute)
-}
-
-// setState keeps what an agent is from now on, here and at all replicas.
-func (r *Relay) setState(ctx context.Context, agent kefu.AgentID, chat kefu.CustomerID, state kefu.ChatState) error {
-	c, err := r.Store.SetState(ctx, chat, state)
-	if err != nil {
-		return err
-	}
-	c.Agent = agent
-	return r.announce(ctx, c)
 }

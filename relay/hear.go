@@ -21,7 +21,7 @@ func (r *Relay) Route(ctx context.Context, m kefu.Message) kefu.Decision {
 		return d
 	}
 	h := hearing{Relay: r, m: m, at: now, texts: r.texts(m.Customer.App)}
-	reply, err := h.hear(ctx)
+	reply, err := h.safely(ctx)
 	d.Agent, d.Reason, d.Repeat = h.agent, kefu.ReasonHeard, h.repeat
 	if h.agent == "" {
 		d.Reason = kefu.ReasonStranger
@@ -34,8 +34,11 @@ func (r *Relay) Route(ctx context.Context, m kefu.Message) kefu.Decision {
 	}
 	if err != nil {
 		d.Degraded, d.Cause, d.Err = true, kefu.CauseStore, err
-		if errors.Is(err, context.DeadlineExceeded) {
+		switch {
+		case errors.Is(err, context.DeadlineExceeded):
 			d.Cause = kefu.CauseBudget
+		case errors.As(err, new(*panicError)):
+			d.Cause = kefu.CausePanic
 		}
 		if m.Kind != kefu.KindFollow && m.Kind != kefu.KindUnfollow {
 			reply = h.texts.Render(kefu.TextTrouble, kefu.TextData{})
@@ -116,7 +119,7 @@ func (h *hearing) read() command {
 func (h *hearing) request(c command) kefu.Hearing {
 	app := h.Table().App(h.m.Customer.App)
 	q := kefu.Hearing{
-		Chat: h.m.Customer, Key: h.m.Key, At: h.at, Idle: h.conversationIdle(), Takeover: h.Budget,
+		Chat: h.m.Customer, Key: h.m.Key, At: h.at, Said: h.m.At, Idle: h.conversationIdle(), Takeover: h.Budget,
 		Silent: h.agent == "" || h.m.Kind == kefu.KindUnfollow || h.m.Kind == kefu.KindFollow,
 	}
 	if app != nil {

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -46,23 +47,30 @@ func picture(m kefu.Message) kefu.Line {
 // saying is what a saying is known by in its transcript.
 func saying(d kefu.Direction, key kefu.MessageKey) string { return string(d[:1]) + ":" + string(key) }
 
-// parts cuts a text into lines that fit into a message each, at line breaks or
-// spaces where there are any.
+// parts cuts a text into lines that fit into a message each.
 func parts(text string) []kefu.Line {
 	var lines []kefu.Line
 	for {
-		cut := len(text)
-		if cut > partBytes {
-			cut = partBytes
-			for !utf8.RuneStart(text[cut]) {
-				cut--
-			}
-		}
-		lines = append(lines, kefu.Line{Words: kefu.Words{Text: text[:cut]}, Part: len(lines) > 0})
-		if text = text[cut:]; text == "" {
+		head := whole(text, partBytes)
+		lines = append(lines, kefu.Line{Words: kefu.Words{Text: head}, Part: len(lines) > 0})
+		if text = text[len(head):]; text == "" {
 			return lines
 		}
 	}
+}
+
+// whole gives the beginning of a text, so many bytes at most, without a character
+// that is cut. There is always something of a text that is not empty.
+func whole(text string, bytes int) string {
+	if len(text) <= bytes {
+		return text
+	}
+	for end := bytes; end > bytes-utf8.UTFMax; end-- {
+		if utf8.RuneStart(text[end]) {
+			return text[:end]
+		}
+	}
+	return text[:bytes] // no text at all, but bytes
 }
 
 // What a handover tells of a conversation: all that waits for an answer, and a
@@ -72,27 +80,28 @@ const (
 	contextBefore  = 4
 )
 
+// saidBefore reads what was said before a message. Without it the agent has at
+// least the message.
+func (r *Relay) saidBefore(ctx context.Context, m kefu.Message) []kefu.Saying {
+	all, err := r.Store.Sayings(ctx, m.Customer, contextSayings)
+	if err != nil {
+		r.Logger.Warn().Err(err).Stringer("customer", m.Customer).Msg("what was said before not read")
+	}
+	itself := saying(kefu.FromCustomer, m.Key)
+	return slices.DeleteFunc(all, func(s kefu.Saying) bool { return s.Ref == itself })
+}
+
 // context makes the lines by which an agent learns what was said in a
-// conversation that comes from another. Besides is a saying that he is sent
-// anyway. There is always a line; the text is what the customer said last.
-func (r *Relay) context(ctx context.Context, board kefu.AppID, h kefu.Handover, besides string) ([]kefu.Line, string) {
+// conversation that comes from another. There is always a line; the text is what
+// the customer said last.
+func (r *Relay) context(board kefu.AppID, h kefu.Handover, all []kefu.Saying) ([]kefu.Line, string) {
 	texts := r.texts(board)
 	head := texts.Render(kefu.TextFrom, kefu.TextData{Agent: r.name(h.From), Entry: r.entry(h.Customer.App, h.Entry)})
-	all, err := r.Store.Sayings(ctx, h.Customer, contextSayings)
-	if err != nil {
-		r.Logger.Warn().Err(err).Stringer("customer", h.Customer).Msg("what was said before not read")
-	}
-	var kept []kefu.Saying
-	for _, s := range all {
-		if s.Ref != besides {
-			kept = append(kept, s)
-		}
-	}
-	first := unanswered(kept)
+	first := unanswered(all)
 	from := max(0, first-contextBefore)
 	said, last := []string{head}, ""
 	var pictures []kefu.Line
-	for i, s := range kept[from:] {
+	for i, s := range all[from:] {
 		said = append(said, r.show(texts, s))
 		if s.Direction == kefu.FromCustomer {
 			last = s.Text
@@ -102,6 +111,27 @@ func (r *Relay) context(ctx context.Context, board kefu.AppID, h kefu.Handover, 
 		}
 	}
 	return append(parts(strings.Join(said, "\n")), pictures...), last
+}
+
+// since makes lines of what the customer said after a saying, and gives the last
+// of it. A saying that is no longer there is older than all that are.
+func (r *Relay) since(board kefu.AppID, after string, all []kefu.Saying) ([]kefu.Line, string) {
+	var lines []kefu.Line
+	last := ""
+	from := slices.IndexFunc(all, func(s kefu.Saying) bool { return s.ID == after }) + 1
+	for _, s := range all[from:] {
+		if s.Direction != kefu.FromCustomer {
+			continue
+		}
+		if last = s.Text; s.Picture {
+			last = r.texts(board).Render(kefu.TextImage, kefu.TextData{})
+		}
+		lines = append(lines, parts(last)...)
+		if s.Picture {
+			lines = append(lines, kefu.Line{Words: kefu.Words{Text: s.Text, Media: s.Media}})
+		}
+	}
+	return lines, last
 }
 
 // unanswered finds the first of the sayings at the end that are the customer's.

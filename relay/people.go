@@ -12,7 +12,7 @@ import (
 func (h *hearing) knows(name string) bool {
 	table := h.Table()
 	for i := range table.Apps {
-		if name != "" && len(h.targets(table.Apps[i].ID, name)) > 0 {
+		if len(h.targets(table.Apps[i].ID, name)) > 0 {
 			return true
 		}
 	}
@@ -23,6 +23,9 @@ func (h *hearing) knows(name string) bool {
 // of a group, of those who stand on the ladders of the app; never the agent
 // himself.
 func (h *hearing) targets(app kefu.AppID, name string) []kefu.AgentID {
+	if name == "" {
+		return nil
+	}
 	var found []kefu.AgentID
 	add := func(id kefu.AgentID) {
 		if id != h.agent && !slices.Contains(found, id) {

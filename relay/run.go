@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -73,15 +74,14 @@ func (r *Relay) look(ctx context.Context, partition int) error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, o := range overdue {
-		if ctx.Err() != nil {
-			return nil // the lease ends, and another replica goes on
+		if ctx.Err() != nil || !r.Now().Before(o.Lease) {
+			break // another replica goes on, and knows better by then who still waits
 		}
-		if err = r.moveOn(ctx, o); err != nil {
-			return err
-		}
+		errs = append(errs, r.moveOn(ctx, o)) // one that cannot be moved keeps nobody else
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // moveOn brings a customer to the next agent.

@@ -2,6 +2,8 @@ package relay
 
 import (
 	"context"
+	"errors"
+	"strings"
 
 	"kefud/kefu"
 )
@@ -26,11 +28,28 @@ func (r *Relay) Ended(ctx context.Context, d kefu.Delivery, v kefu.Verdict) {
 		if v.Outcome == kefu.OutcomeSent || line.Of.User == "" || line.Words.Media != (kefu.Media{}) {
 			continue
 		}
-		if _, err := r.Store.Hurry(ctx, line.Of, agent); err != nil {
+		if err := r.refused(ctx, d.To, line, agent); err != nil {
 			r.Logger.Warn().Err(err).Stringer("customer", line.Of).Msg("message refused by the agent's chat, and not moved yet")
 		}
 	}
 }
+
+// refused has a customer's message brought to somebody else that his agent's
+// chat does not take: by whoever forwards it at this moment, who is told that it
+// is withdrawn, and else by moving the conversation.
+func (r *Relay) refused(ctx context.Context, chat kefu.CustomerID, line kefu.Line, agent kefu.AgentID) error {
+	var errs []error
+	if key, ok := strings.CutPrefix(line.Ref, saying(kefu.FromCustomer, "")); ok {
+		p := kefu.Posting{Chat: chat, Customer: line.Of, Key: kefu.MessageKey(key), Turn: noTurn}
+		_, err := r.Store.Withdraw(ctx, p, "")
+		errs = append(errs, err)
+	}
+	_, err := r.Store.Hurry(ctx, line.Of, agent)
+	return errors.Join(append(errs, err)...)
+}
+
+// noTurn is no line's: a posting is withdrawn whose lines are taken out by others.
+const noTurn = -1
 
 // lineEnded notes what became of a line. A picture that could not be had is
 // described.

@@ -51,7 +51,7 @@ func (w *work) move(ctx context.Context, m kefu.Move, c kefu.Conversation) (kefu
 	}
 	s := w.situation(c)
 	plan := w.plan(s, m)
-	seat, taken, err := w.sit(ctx, s, plan, m)
+	seat, taken, h, err := w.sit(ctx, s, plan, m)
 	if err != nil {
 		return kefu.Moved{}, false, err
 	}
@@ -69,6 +69,12 @@ func (w *work) move(ctx context.Context, m kefu.Move, c kefu.Conversation) (kefu
 		return kefu.Moved{}, false, nil
 	}
 	w.seats.GiveUp(w.held(m.From))
+	if taken != nil {
+		// A message may have come for the other between the handover and the
+		// settlement. Whether it reached him or not, the agent has to have it; what
+		// cannot be brought the relay logs.
+		_, _ = w.relay.Handover(ctx, h)
+	}
 	if m.To == nil { // else he knows
 		w.relay.Leave(ctx, kefu.Handover{Customer: m.Customer, Entry: st.Entry, Agent: st.Agent, From: m.From, At: w.at}, m.Missed)
 	}
@@ -101,31 +107,32 @@ func (w *work) plan(s Situation, m kefu.Move) Plan {
 }
 
 // sit takes a seat at the first of the plan who has one, and brings him the
-// conversation. Only when nobody can, is the customer given up by who has him.
-func (w *work) sit(ctx context.Context, s Situation, plan Plan, m kefu.Move) (kefu.Seat, *Try, error) {
+// conversation; the Handover is one for what comes after that. Only when nobody
+// can, is the customer given up by who has him.
+func (w *work) sit(ctx context.Context, s Situation, plan Plan, m kefu.Move) (kefu.Seat, *Try, kefu.Handover, error) {
+	h := kefu.Handover{Customer: m.Customer, Entry: s.Entry.Tag, From: m.From, At: w.at}
 	for {
 		request := w.request(s, plan)
 		if m.To != nil {
 			request.Holds = ""
 		}
 		if len(request.Candidates) == 0 && m.To != nil {
-			return kefu.Seat{}, nil, nil
+			return kefu.Seat{}, nil, h, nil
 		}
 		seat, err := w.seats.Seat(ctx, request)
 		if err != nil {
 			w.seats.GiveUp(request) // it may have been taken, and only the answer lost
-			return kefu.Seat{}, nil, fmt.Errorf("take a seat: %w", err)
+			return kefu.Seat{}, nil, h, fmt.Errorf("take a seat: %w", err)
 		}
 		w.board.Note(seat.Loads)
 		taken := plan.Take(seat)
 		if taken == nil {
-			return seat, nil, nil
+			return seat, nil, h, nil
 		}
-		err = w.relay.Handover(ctx, kefu.Handover{
-			Customer: m.Customer, Entry: s.Entry.Tag, Agent: taken.Agent, From: m.From, At: w.at,
-		})
-		if err == nil {
-			return seat, taken, nil
+		h.Agent = taken.Agent
+		if after, err := w.relay.Handover(ctx, h); err == nil {
+			h.After = after
+			return seat, taken, h, nil
 		}
 		_ = w.seats.Release(ctx, m.Customer, seat) // it frees itself if it cannot be given back
 		plan.Reopen(taken.Agent)

@@ -501,8 +501,8 @@ func (r *relay) Forward(_ context.Context, f kefu.Forwarding) error {
 	return nil
 }
 
-func (r *relay) Handover(ctx context.Context, h kefu.Handover) error {
-	return r.Forward(ctx, kefu.Forwarding{Agent: h.Agent})
+func (r *relay) Handover(ctx context.Context, h kefu.Handover) (string, error) {
+	return "", r.Forward(ctx, kefu.Forwarding{Agent: h.Agent})
 }
 
 func (r *relay) Leave(_ context.Context, h kefu.Handover, _ bool) { r.left = append(r.left, h) }

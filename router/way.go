@@ -16,8 +16,8 @@ type Forwarder interface {
 	// on it. A message that was forwarded is not forwarded again.
 	Forward(ctx context.Context, f kefu.Forwarding) error
 	// Handover brings an agent a conversation with what was said in it. It returns
-	// nil once that is written down for him.
-	Handover(ctx context.Context, h kefu.Handover) error
+	// no error once that is written down for him, and which Saying was the last.
+	Handover(ctx context.Context, h kefu.Handover) (string, error)
 	// Leave tells an agent that a conversation is no longer his, but another's or,
 	// for "", nobody's. It fails quietly: he can say nothing in it any more.
 	Leave(ctx context.Context, h kefu.Handover, missed bool)
@@ -29,8 +29,10 @@ type noRelay struct{}
 var errNoRelay = errors.New("there is no relay")
 
 func (noRelay) Forward(context.Context, kefu.Forwarding) error { return errNoRelay }
-func (noRelay) Handover(context.Context, kefu.Handover) error  { return errNoRelay }
-func (noRelay) Leave(context.Context, kefu.Handover, bool)     {}
+func (noRelay) Handover(context.Context, kefu.Handover) (string, error) {
+	return "", errNoRelay
+}
+func (noRelay) Leave(context.Context, kefu.Handover, bool) {}
 
 // wayTo tells how a customer of the app would reach an agent, or why he cannot.
 // A paused agent can be reached by those whom he serves.

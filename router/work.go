@@ -97,7 +97,9 @@ func (w *work) assign(ctx context.Context, c kefu.Conversation, refused ...kefu.
 			return w.degrade(w.m, kefu.CauseStore, err)
 		}
 		settlement := w.settlement(s, plan, taken, seat.Position)
-		settlement.Replace = len(refused) > 0
+		if settlement.Replace = len(refused) > 0; settlement.Replace {
+			settlement.Words = kefu.Words{} // they were written down when it was received
+		}
 		settled, err := w.store.Settle(ctx, settlement)
 		if err != nil {
 			w.seats.GiveUp(kefu.SeatRequest{
