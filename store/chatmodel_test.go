@@ -97,7 +97,11 @@ func (m *chatModel) post(l *modelLine, now time.Time) bool {
 	}
 	at := len(m.lane)
 	for i := len(m.lane) - 1; i >= m.flying; i-- {
-		if p := m.lane[i].posting; p.Customer.User == user && p.Turn > l.posting.Turn {
+		p := m.lane[i].posting
+		if p.Customer.User == user && p.Turn < l.posting.Turn {
+			break
+		}
+		if p.Customer.User == user {
 			at = i
 		}
 	}
