@@ -27,6 +27,8 @@ func BenchmarkScripts(b *testing.B) {
 				{"Refresh/128", benchRefresh},
 				{"LeaseFinish", benchLease},
 				{"History", benchHistory},
+				{"PostDrawFinish", benchChat},
+				{"HearSay", benchHearSay},
 			} {
 				b.Run(c.name, func(b *testing.B) {
 					f := c.prepare(b, on)
@@ -111,4 +113,37 @@ func benchHistory(b *testing.B, on backend) func(int) {
 	p := newPerson(b, on.open(b), "u1")
 	p.served("wang", 1)
 	return func(int) { p.history() }
+}
+
+// benchChat is a customer's line on its way to an agent who has ten other
+// conversations.
+func benchChat(b *testing.B, on backend) func(int) {
+	c := newChat(b, on)
+	for i := range 10 {
+		c.post(fmt.Sprint("other", i), "x")
+	}
+	c.all()
+	return func(n int) {
+		if n%4 == 0 {
+			c.hear() // or the allowance would run out
+		}
+		c.post("u1", "hello")
+		c.finish(c.draw(), sent(kefu.LedgerSpent))
+		c.later(joinFor)
+	}
+}
+
+// benchHearSay is an agent's answer on its way to a customer.
+func benchHearSay(b *testing.B, on backend) func(int) {
+	c := newChat(b, on)
+	for i := range 10 {
+		c.post(fmt.Sprint("other", i), "x")
+	}
+	p := newPerson(b, c.s, "other0")
+	p.served("wang", 1)
+	return func(int) {
+		c.hear(target)
+		p.say("wang", "hello")
+		p.delete(p.s.LaneKey(p.id)) // or it would grow
+	}
 }

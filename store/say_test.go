@@ -289,3 +289,33 @@ func testHurry(t *testing.T, b backend) {
 	p.say("wang", "a")
 	hurry("wang", false)
 }
+
+// However many answers race, with repeats, each is owed once, and what is left
+// adds up.
+func testSayRace(t *testing.T, b backend) {
+	p := newPerson(t, b.open(t), "u1")
+	p.served("wang", 1)
+	left := together(func(i int) int {
+		u := kefu.Utterance{
+			Customer: p.id, Agent: "wang", Key: kefu.MessageKey(fmt.Sprint(i / 16)), At: p.now, Idle: idle, Words: words(fmt.Sprint(i / 16)),
+		}
+		got, err := p.s.Say(t.Context(), u)
+		if err != nil || got.State != kefu.SaidOwed {
+			t.Errorf("said %+v, %v", got, err)
+		}
+		return got.Left
+	})
+	seen := map[int]int{}
+	for _, n := range left {
+		seen[n]++
+	}
+	same(t, "left", seen, map[int]int{4: 16, 3: 16, 2: 16, 1: 16})
+	said := map[string]int{}
+	for range 4 {
+		l := p.one()
+		said[l.Delivery.Words.Text]++
+		p.finish(l, sent(kefu.LedgerSpent))
+	}
+	same(t, "sent", said, map[string]int{"0": 1, "1": 1, "2": 1, "3": 1})
+	same(t, "left over", len(p.lease(time.Minute)), 0)
+}

@@ -197,6 +197,7 @@ var suite = []struct {
 	{"SealBelongs", testSealBelongs},
 	{"SealEverywhere", testSealEverywhere},
 	{"ChatRace", testChatRace},
+	{"SayRace", testSayRace},
 	{"ChatModel", testChatModel},
 	{"OneServingAgent", testOneServingAgent},
 	{"OneFreeSeat", testOneFreeSeat},
