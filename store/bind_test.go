@@ -11,11 +11,12 @@ import (
 
 const inviteFor = 10 * time.Minute
 
-func invite(t testing.TB, s *store.Store, a kefu.AgentID, code string, at time.Time, d time.Duration) {
-	t.Helper()
-	err := s.Invite(t.Context(), kefu.Invitation{Agent: a, App: "switchboard", Code: code, At: at, For: d})
+// invites lets an agent bind a chat from now on.
+func (c *chat) invites(a kefu.AgentID, code string, d time.Duration) {
+	c.Helper()
+	err := c.s.Invite(c.Context(), kefu.Invitation{Agent: a, App: "switchboard", Code: code, At: c.at(), For: d})
 	if err != nil {
-		t.Fatalf("invite: %v", err)
+		c.Fatalf("invite: %v", err)
 	}
 }
 
@@ -54,13 +55,13 @@ func chats(t testing.TB, s *store.Store, want ...kefu.Chat) {
 
 func testBind(t *testing.T, b backend) {
 	s := b.open(t)
-	c, other := chatAt(t, s, "o1"), chatAt(t, s, "o2")
+	c, other, newcomer := chatAt(t, s, "o1"), chatAt(t, s, "o2"), chatAt(t, s, "o4")
 	done, wrong := kefu.Bound{Agent: "wang"}, kefu.Bound{State: kefu.BindWrong}
 	whose(t, c, "")
 	chats(t, s)
 	c.binds("AAAAAA", wrong)
-	invite(t, s, "wang", "AAAAAA", start, inviteFor)
-	invite(t, s, "wang", "BBBBBB", start, inviteFor)
+	newcomer.invites("wang", "AAAAAA", inviteFor)
+	newcomer.invites("wang", "BBBBBB", inviteFor)
 	c.binds("AAAAAA", wrong)
 	c.binds("BBBBBB", done)
 	whose(t, c, "wang")
@@ -70,21 +71,21 @@ func testBind(t *testing.T, b backend) {
 	other.binds("BBBBBB", wrong)
 
 	// An invitation lasts as long as it says, whatever others do.
-	invite(t, s, "li", "CCCCCC", start, inviteFor)
-	invite(t, s, "zhao", "DDDDDD", start, time.Minute)
+	newcomer.invites("li", "CCCCCC", inviteFor)
+	newcomer.invites("zhao", "DDDDDD", time.Minute)
 	other.later(inviteFor - time.Millisecond)
 	other.binds("CCCCCC", kefu.Bound{Agent: "li"})
-	invite(t, s, "zhao", "DDDDDD", start, time.Minute)
+	newcomer.invites("zhao", "DDDDDD", time.Minute)
 	c.later(time.Minute)
 	c.binds("DDDDDD", wrong)
 
 	// A chat is one agent's, until it is taken from him.
-	invite(t, s, "zhao", "EEEEEE", c.at(), inviteFor)
+	c.invites("zhao", "EEEEEE", inviteFor)
 	c.binds("EEEEEE", kefu.Bound{State: kefu.BindTaken, Agent: "wang"})
-	invite(t, s, "wang", "FFFFFF", c.at(), inviteFor)
+	c.invites("wang", "FFFFFF", inviteFor)
 	c.binds("FFFFFF", done)
 	third := chatAt(t, s, "o3")
-	invite(t, s, "wang", "GGGGGG", start, inviteFor)
+	newcomer.invites("wang", "GGGGGG", inviteFor)
 	third.binds("GGGGGG", done)
 	whose(t, c, "")
 	whose(t, third, "wang")
@@ -107,7 +108,7 @@ func testBindGuesses(t *testing.T, b backend) {
 	s := b.open(t)
 	wrong, tooMany := kefu.Bound{State: kefu.BindWrong}, kefu.Bound{State: kefu.BindTooMany}
 	c := chatAt(t, s, "o1")
-	invite(t, s, "wang", "AAAAAA", start, inviteFor)
+	c.invites("wang", "AAAAAA", inviteFor)
 	for range 5 {
 		c.binds("BBBBBB", wrong)
 	}
@@ -134,7 +135,7 @@ func isInvite(key string) bool {
 // Codes are used once, however many send them at once.
 func testBindOnce(t *testing.T, b backend) {
 	s := b.open(t)
-	invite(t, s, "wang", "AAAAAA", start, inviteFor)
+	chatAt(t, s, "o1").invites("wang", "AAAAAA", inviteFor)
 	done := 0
 	for _, bound := range together(func(i int) bool {
 		got, err := s.Bind(t.Context(), kefu.CustomerID{App: "switchboard", User: fmt.Sprint(i)}, "AAAAAA", start, start)
@@ -156,7 +157,7 @@ func testAnnounce(t *testing.T, b backend) {
 	k := kefu.Chat{Agent: "wang", ID: c.id, State: kefu.ChatBusy, Until: start}
 	c.announces(k, false)
 	chats(t, s) // nothing is bound
-	invite(t, s, "wang", "AAAAAA", start, inviteFor)
+	c.invites("wang", "AAAAAA", inviteFor)
 	c.binds("AAAAAA", kefu.Bound{Agent: "wang"})
 	for _, st := range []kefu.ChatState{kefu.ChatOffline, kefu.ChatOnline, kefu.ChatBusy, kefu.ChatGone} {
 		k.State = st
@@ -178,7 +179,7 @@ func testAnnounce(t *testing.T, b backend) {
 	c.announces(old, false)
 	chats(t, s, k)
 	// And nobody else can have it.
-	invite(t, s, "li", "BBBBBB", start, inviteFor)
+	c.invites("li", "BBBBBB", inviteFor)
 	given.binds("BBBBBB", kefu.Bound{State: kefu.BindTaken, Agent: "wang"})
 	unbind(t, s, "wang", true)
 	given.binds("BBBBBB", kefu.Bound{Agent: "li"})

@@ -167,8 +167,7 @@ func (m *chatModel) finish(w chatLease, v kefu.Verdict, now time.Time) {
 		m.told = m.told && !w.lane.Delivery.More
 	}
 	pop := v.Outcome == kefu.OutcomeSent
-	for i := len(m.lane) - 1; i >= 0; i-- {
-		l := m.lane[i]
+	for i, l := range slices.Backward(m.lane) {
 		switch {
 		case !slices.Contains(w.lines, l):
 		case pop || (mine && l.gone):
@@ -258,8 +257,8 @@ func (m *chatModel) hear(h kefu.Hearing) (kefu.SelectState, int) {
 
 func (m *chatModel) leave(user string, taken bool, now time.Time) kefu.Left {
 	var got kefu.Left
-	for i := len(m.lane) - 1; i >= 0; i-- {
-		switch l := m.lane[i]; {
+	for i, l := range slices.Backward(m.lane) {
+		switch {
 		case l.posting.Customer.User != user:
 		case i < m.flying:
 			l.gone = true

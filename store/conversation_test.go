@@ -473,10 +473,10 @@ func testEveryKeyExpires(t *testing.T, b backend) {
 func chatEverything(t *testing.T, s *store.Store) {
 	t.Helper()
 	c := chatAt(t, s, "wang")
-	invite(t, s, "wang", "AAAAAA", start, inviteFor)
+	c.invites("wang", "AAAAAA", inviteFor)
 	c.binds("BBBBBB", kefu.Bound{State: kefu.BindWrong})
 	c.binds("AAAAAA", kefu.Bound{Agent: "wang"})
-	invite(t, s, "li", "CCCCCC", start, inviteFor)
+	c.invites("li", "CCCCCC", inviteFor)
 	c.hear()
 	c.post("u3", "a")
 	c.finish(c.draw(), retry(c.at()))

@@ -73,7 +73,7 @@ func testSealBelongs(t *testing.T, b backend) {
 			t.Fatalf("%v, %v", all, err)
 		}
 		values := all[0].Values
-		values["w"] = change(values["w"].(string)) //nolint:errcheck,forcetypeassert // it would show
+		values["w"] = change(values["w"].(string)) //nolint:forcetypeassert // it would show
 		if err := s.Client().Del(t.Context(), s.SaidKey(q.id)).Err(); err != nil {
 			t.Fatal(err)
 		}
