@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"kefud/config"
 	"kefud/internal/redistest"
 	"kefud/internal/simulator"
 )
@@ -48,7 +50,7 @@ func TestSecretsTextsAndOpenIDsAppearNowhere(t *testing.T) {
 	r.reads(people[0], 1)
 	secrets := map[string]string{
 		"token": "token-of-shop", "app secret": "secret-of-shop", "AES key": testAESKey, "Redis password": "redis-password",
-		"admin token": adminToken, "text": word, "access token": r.accessToken(),
+		"admin token": adminToken, "text": word, "access token": r.accessToken("shop"),
 	}
 
 	for _, broken := range []simulator.APIBreak{
@@ -101,11 +103,12 @@ func TestSecretsTextsAndOpenIDsAppearNowhere(t *testing.T) {
 	}
 }
 
-// accessToken asks the simulated WeChat for the token that the server has: the
-// stable interface gives everybody the same.
-func (r *rig) accessToken() string {
+// accessToken asks the simulated WeChat for the token that the server has for an
+// app: the stable interface gives everybody the same.
+func (r *rig) accessToken(app string) string {
 	r.t.Helper()
-	body := `{"grant_type":"client_credential","appid":"wx00000000000000a1","secret":"secret-of-shop"}`
+	i := slices.IndexFunc(r.config.Apps, func(a config.App) bool { return string(a.Name) == app })
+	body := `{"grant_type":"client_credential","appid":"` + r.config.Apps[i].AppID + `","secret":"secret-of-` + app + `"}`
 	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.config.WeChat.APIBase+tokenPath, strings.NewReader(body))
 	must(r.t, err)
 	_, answer := do(r.t, req)
