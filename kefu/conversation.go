@@ -118,6 +118,7 @@ type Conversation struct {
 	Entered  time.Time
 	Version  int64     // grows with every assignment
 	Missed   []AgentID // who has not answered in time in this conversation, and is not asked again
+	Turns    int64     // pushes of the customer so far; told by who only looks, see Received.Turn
 }
 
 // A Received is the store's answer to a Receipt.
@@ -126,7 +127,7 @@ type Received struct {
 	Repeat bool      // the push was seen before; nothing was done again
 	First  time.Time // when it was first seen
 	Kept   bool      // the conversation stays with Serving, and Answer stands
-	Turn   int64     // grows with every push of the customer
+	Turn   int64     // which push of the customer it is
 	Answer Answer    // undecided: for a first sight, it is to be decided; for a repeat, another is deciding it
 }
 

@@ -205,7 +205,7 @@ func (r *Router) relayAgain(ctx context.Context, m kefu.Message, d kefu.Decision
 	c, err := r.store.Conversation(ctx, m.Customer, now)
 	if err == nil {
 		err = r.relay.Forward(ctx, kefu.Forwarding{
-			Message: m, Entry: c.Entry, Agent: d.Agent, Kept: true, Turn: now.UnixMilli(), At: now,
+			Message: m, Entry: c.Entry, Agent: d.Agent, Kept: true, Turn: c.Turns, At: now,
 		})
 	}
 	if err == nil {

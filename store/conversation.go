@@ -164,7 +164,10 @@ func (s *Store) Conversation(ctx context.Context, c kefu.CustomerID, at time.Tim
 	if err != nil {
 		return kefu.Conversation{}, err
 	}
-	return asList(asList(reply).at(1)).view(), nil
+	v := asList(asList(reply).at(1))
+	got := v.view()
+	got.Turns = v.turn()
+	return got, nil
 }
 
 // History tells what is known of a customer, as of now.
