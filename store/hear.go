@@ -23,7 +23,7 @@ func (s *Store) Hear(ctx context.Context, h kefu.Hearing) (kefu.Heard, error) {
 		args: []any{
 			millis(h.At), chatMember(h.Chat), h.Label, flag(h.Target), flag(h.Select), flag(h.Silent),
 			h.Allowance.AfterMessage, millis(h.At.Add(window)), h.Idle.Milliseconds(), pushTTL.Milliseconds(), chatTTL.Milliseconds(),
-			h.Takeover.Milliseconds(), window.Milliseconds() / chatSlack, saidBy(h.Said),
+			h.Takeover.Milliseconds(), window.Milliseconds() / chatSlack, saidBy(h),
 		},
 	})
 	if err != nil {
@@ -38,14 +38,17 @@ func (s *Store) Hear(ctx context.Context, h kefu.Hearing) (kefu.Heard, error) {
 	return s.heard(h, l)
 }
 
-// saidBy is the last millisecond of a second, which is as much as WeChat tells; 0
-// if it does not.
-func saidBy(at time.Time) int64 {
-	if at.IsZero() {
+// saidBy is the last millisecond of the second in which the message was written,
+// as WeChat tells it; 0 if it does not, or by another clock than ours.
+func saidBy(h kefu.Hearing) int64 {
+	if h.Said.IsZero() || h.At.Sub(h.Said).Abs() > otherClock {
 		return 0
 	}
-	return millis(at.Truncate(time.Second).Add(time.Second)) - 1
+	return millis(h.Said.Truncate(time.Second).Add(time.Second)) - 1
 }
+
+// otherClock is so far off that WeChat's clock and ours cannot be compared.
+const otherClock = time.Minute
 
 // chatSlack is the part of an agent's window by which other replicas may think
 // it shorter than it is.
