@@ -19,9 +19,10 @@ const (
 	reasonPanic       = "panic"
 	reasonBusy        = "busy" // its app has its share of the workers
 	reasonOver        = "out_of_window"
-	reasonLate        = "late"     // too little is left of the lease
-	reasonStopping    = "stopping" // the process ends
-	reasonUnknown     = "unknown"  // the sender's error does not say
+	reasonUnreadable  = "unreadable" // no key opens the words any more
+	reasonLate        = "late"       // too little is left of the lease
+	reasonStopping    = "stopping"   // the process ends
+	reasonUnknown     = "unknown"    // the sender's error does not say
 )
 
 // Without allowance, a lane is looked at again after waitLeast to waitMost. The
@@ -88,6 +89,8 @@ func (o *Outbox) decide(ctx context.Context, lane kefu.Lane, admitted bool) (kef
 		return putBack(lane, reasonBusy, o.pool.turn(d.To.App, now)), nil
 	case left <= 0:
 		return putBack(lane, reasonLate, now), nil
+	case d.Unreadable:
+		return unsent(lane, kefu.OutcomeBuried, reasonUnreadable), nil
 	}
 	note, err := o.compose(d)
 	switch {

@@ -63,6 +63,10 @@ func TestDecideWithoutSending(t *testing.T) {
 			lane(func(l *kefu.Lane) { l.Delivery.Expires, l.Allowed = noon.Add(time.Second), false }),
 			kefu.Verdict{Outcome: kefu.OutcomeWait, Ledger: kefu.LedgerSpent, Reason: "no_allowance", Due: noon.Add(time.Second)},
 		},
+		"words that no key opens": {
+			lane(func(l *kefu.Lane) { l.Delivery.Words, l.Delivery.Unreadable = kefu.Words{Text: "?"}, true }),
+			kefu.Verdict{Outcome: kefu.OutcomeBuried, Ledger: kefu.LedgerRefund, Reason: "unreadable"},
+		},
 		"late": {
 			lane(func(l *kefu.Lane) { l.Lease = noon.Add(3 * time.Second) }),
 			kefu.Verdict{Outcome: kefu.OutcomeWait, Ledger: kefu.LedgerRefund, Reason: "late", Due: noon},

@@ -90,12 +90,28 @@ func (s *Store) Announce(ctx context.Context, c kefu.Chat, given bool) error {
 	return err
 }
 
-// Unbind takes an agent's chat from him, and reports whether he had one.
+// Unbind takes an agent's chat from him, and reports whether he had one. Whoever
+// waits for an answer in it is overdue, so that he is brought to somebody else.
 func (s *Store) Unbind(ctx context.Context, agent kefu.AgentID) (bool, error) {
 	reply, err := s.run(ctx, job{
 		op: "unbind", place: s.agents(), script: s.scripts.unbind, names: []string{s.keys.chats(), s.keys.owners()}, args: []any{string(agent)},
 	})
-	return reply != "" && err == nil, err
+	if err != nil || reply == "" {
+		return false, err
+	}
+	name, _ := reply.(string) // unbind.lua returns nothing else
+	chat, err := customer(name)
+	if err != nil {
+		return true, fmt.Errorf("read the chat of %s: %w", agent, err)
+	}
+	opens, err := s.Opens(ctx, chat, s.now(), 0)
+	for _, o := range opens {
+		if !o.Waiting.IsZero() {
+			_, failed := s.Hurry(ctx, o.Customer, agent)
+			err = errors.Join(err, failed)
+		}
+	}
+	return true, err
 }
 
 // Chats gives the chats of all agents, as they were last announced, by agent.

@@ -273,6 +273,24 @@ func testOverdueOfNobody(t *testing.T, b backend) {
 	}
 }
 
+// Whoever waits for an agent whose chat is taken from him is overdue at once.
+func testUnbindHurries(t *testing.T, b backend) {
+	s := b.open(t)
+	c := chatAt(t, s, "o1")
+	c.invites("wang", "AAAAAA", inviteFor)
+	c.binds("AAAAAA", kefu.Bound{Agent: "wang"})
+	c.hear()
+	p := newPerson(t, s, "u1")
+	p.settle(p.push(throughRelay).Conversation, "wang", relayed(time.Hour))
+	c.post("u1", "a")
+	same(t, "before", p.overdue(time.Second), []kefu.Overdue(nil))
+	unbind(t, s, "wang", true)
+	if got := p.overdue(time.Second); len(got) != 1 || got[0].Agent != "wang" || got[0].Customer != p.id {
+		t.Errorf("overdue %+v, want u1 of wang", got)
+	}
+	unbind(t, s, "wang", false)
+}
+
 func testHurry(t *testing.T, b backend) {
 	p := newPerson(t, b.open(t), "u1")
 	hurry := func(a kefu.AgentID, want bool) {

@@ -67,8 +67,14 @@ func (s *Store) seal(c kefu.CustomerID, w kefu.Words) (string, error) {
 // unseal is the reverse of seal. Words that no key opens are marked as such:
 // who owes them can still tell that there was something.
 func (s *Store) unseal(c kefu.CustomerID, text string) kefu.Words {
+	w, _ := s.read(c, text)
+	return w
+}
+
+// read is unseal, and reports whether a key opened the words.
+func (s *Store) read(c kefu.CustomerID, text string) (kefu.Words, bool) {
 	if text == "" {
-		return kefu.Words{}
+		return kefu.Words{}, true
 	}
 	plain, err := s.opened(c, text)
 	var w spoken
@@ -77,9 +83,9 @@ func (s *Store) unseal(c kefu.CustomerID, text string) kefu.Words {
 	}
 	if err != nil {
 		s.meter.unreadable.Inc()
-		return kefu.Words{Text: unreadable}
+		return kefu.Words{Text: unreadable}, false
 	}
-	return kefu.Words{Text: w.Text, Media: kefu.Media{App: w.App, ID: w.Media}}
+	return kefu.Words{Text: w.Text, Media: kefu.Media{App: w.App, ID: w.Media}}, true
 }
 
 var errSealed = errors.New("no key opens it")

@@ -184,6 +184,7 @@ var suite = []struct {
 	{"Overdue", testOverdue},
 	{"OverdueOfNobody", testOverdueOfNobody},
 	{"Hurry", testHurry},
+	{"UnbindHurries", testUnbindHurries},
 	{"Bind", testBind},
 	{"BindGuesses", testBindGuesses},
 	{"BindOnce", testBindOnce},
