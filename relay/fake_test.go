@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +34,7 @@ type stage struct {
 	err   map[string]error // by call
 	chats map[kefu.AgentID]kefu.Chat
 	now   func() time.Time
-	log   bytes.Buffer
+	log   journal
 
 	post      func(kefu.Posting) kefu.Posted // nil = written
 	posts     []kefu.Posting
@@ -64,6 +63,7 @@ type stage struct {
 	hurried  []string
 
 	bound     kefu.Bound
+	binding   func() // is called when somebody sends a code
 	codes     []string
 	whose     kefu.AgentID
 	announced []kefu.Chat
@@ -73,6 +73,33 @@ type stage struct {
 	moved   func(kefu.Move) (kefu.Moved, error)
 	moves   []kefu.Move
 	typed   chan kefu.CustomerID
+}
+
+// A journal is a log that several goroutines write.
+type journal struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (j *journal) Write(b []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(b)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+// owe has customers overdue.
+func (s *stage) owe(users ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, user := range users {
+		s.overdue = append(s.overdue, kefu.Overdue{Customer: kefu.CustomerID{App: "shop", User: user}, Agent: "wang"})
+	}
 }
 
 func (s *stage) call(ctx context.Context, name string) error {
@@ -136,7 +163,10 @@ func (s *stage) Leave(ctx context.Context, l kefu.Leaving) (kefu.Left, error) {
 func (s *stage) Opens(ctx context.Context, _ kefu.CustomerID, _ time.Time, _ time.Duration) ([]kefu.Open, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.opens, s.call(ctx, "opens")
+	if err := s.call(ctx, "opens"); err != nil {
+		return nil, err
+	}
+	return s.opens, nil
 }
 
 func (s *stage) Hear(ctx context.Context, h kefu.Hearing) (kefu.Heard, error) {
@@ -228,6 +258,9 @@ func (s *stage) Bind(ctx context.Context, _ kefu.CustomerID, code string, _, unt
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.codes, s.until = append(s.codes, code), until
+	if s.binding != nil {
+		s.binding()
+	}
 	return s.bound, s.call(ctx, "bind")
 }
 
