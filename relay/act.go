@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -239,23 +240,46 @@ func (h *hearing) lost(ctx context.Context, to kefu.AgentID) (string, error) {
 	return h.texts.Render(kefu.TextLost, h.data(kefu.TextData{Text: word, Other: left.Only})), nil
 }
 
+// words are what the agent wrote, in as many messages as it takes; none for what
+// cannot be carried.
+func (h *hearing) words(c command) []kefu.Words {
+	switch {
+	case h.m.Kind == kefu.KindImage && h.m.MediaID != "":
+		return []kefu.Words{{Text: h.m.URL, Media: kefu.Media{App: h.m.Customer.App, ID: h.m.MediaID}}}
+	case h.m.Kind == kefu.KindImage || c.text == "":
+		return nil
+	}
+	var words []kefu.Words
+	for _, part := range cutParts(c.text, answerBytes) {
+		words = append(words, part.Words)
+	}
+	return words
+}
+
 // say owes the customer what the agent wrote.
 func (h *hearing) say(ctx context.Context, c command) (string, error) {
-	t := h.heard.Target
-	u := kefu.Utterance{
-		Customer: t.Customer, Agent: h.agent, Key: h.m.Key, At: h.at, Idle: h.idle(t.Customer.App), Keep: h.keep(t.Customer.App),
-		Words: kefu.Words{Text: c.text},
-	}
-	if h.m.Kind == kefu.KindImage {
-		u.Words = kefu.Words{Text: h.m.URL, Media: kefu.Media{App: h.m.Customer.App, ID: h.m.MediaID}}
-		h.hint(ctx, t.Customer) // a picture takes a while
-	}
-	if u.Words.Text == "" && u.Words.Media.ID == "" {
+	t, words := h.heard.Target, h.words(c)
+	if len(words) == 0 {
 		return h.texts.Render(kefu.TextCannot, kefu.TextData{}), nil
 	}
-	said, err := h.utter(ctx, u)
-	if err != nil {
-		return "", fmt.Errorf("say: %w", err)
+	if words[0].Media.ID != "" {
+		h.hint(ctx, t.Customer) // a picture takes a while
+	}
+	u := kefu.Utterance{
+		Customer: t.Customer, Agent: h.agent, Key: h.m.Key, At: h.at, Idle: h.idle(t.Customer.App), Keep: h.keep(t.Customer.App),
+	}
+	var said kefu.Said
+	for i, w := range words {
+		if u.Words = w; i > 0 {
+			u.Key = h.m.Key + kefu.MessageKey(":"+strconv.Itoa(i))
+		}
+		var err error
+		if said, err = h.utter(ctx, u); err != nil {
+			return "", fmt.Errorf("say: %w", err)
+		}
+		if said.State != kefu.SaidOwed && said.State != kefu.SaidWaits {
+			break
+		}
 	}
 	switch said.State {
 	case kefu.SaidNotHis:

@@ -9,10 +9,13 @@ import (
 	"kefud/kefu"
 )
 
-// partBytes is how much of a customer's text goes into one message to an agent.
-// How much WeChat takes is not documented for custom/send; for passive replies it
-// is 2048 bytes, and a longer one is reported to be refused with 45002.
-const partBytes = 1600
+// How much of a text goes into one message. What WeChat takes is not documented
+// for custom/send; for passive replies it is 2048 bytes, and a longer one is
+// reported to be refused with 45002.
+const (
+	answerBytes = 2048
+	partBytes   = 1600 // to an agent: label, entry and hints go along
+)
 
 // describe makes the lines of a customer's message, for the chats of a
 // switchboard. What cannot be carried is described.
@@ -47,14 +50,24 @@ func picture(m kefu.Message) kefu.Line {
 // saying is what a saying is known by in its transcript.
 func saying(d kefu.Direction, key kefu.MessageKey) string { return string(d[:1]) + ":" + string(key) }
 
-// parts cuts a text into lines that fit into a message each.
+// parts cuts a customer's text into lines that fit into a message each.
 func parts(text string) []kefu.Line {
 	var lines []kefu.Line
+	for _, part := range cutParts(text, partBytes) {
+		lines = append(lines, kefu.Line{Words: kefu.Words{Text: part}, Part: len(lines) > 0})
+	}
+	return lines
+}
+
+// cutParts cuts a text, so many bytes at most a part, and no character. An empty
+// text is one part.
+func cutParts(text string, bytes int) []string {
+	var out []string
 	for {
-		head := whole(text, partBytes)
-		lines = append(lines, kefu.Line{Words: kefu.Words{Text: head}, Part: len(lines) > 0})
+		head := whole(text, bytes)
+		out = append(out, head)
 		if text = text[len(head):]; text == "" {
-			return lines
+			return out
 		}
 	}
 }
