@@ -112,6 +112,9 @@ func (r *Relay) await(ctx context.Context, p kefu.Posting, posted kefu.Posted) (
 		case kefu.DrawDone, kefu.DrawEmpty:
 			return r.vanished(ctx, p)
 		case kefu.DrawHeld:
+			if !r.Board.Chat(r.Board.AgentOf(p.Chat)).Open(r.Now()) {
+				return "failed", errUnsent // WeChat has just refused it, to another who sent it
+			}
 			return "held", nil
 		case kefu.DrawWait:
 			if err := pause(ctx, nextLook(d.Due.Sub(r.Now()))); err != nil {
