@@ -108,7 +108,7 @@ func (w *work) assign(ctx context.Context, c kefu.Conversation, refused ...kefu.
 			return w.degrade(w.m, kefu.CauseStore, fmt.Errorf("settle: %w", err))
 		}
 		if settled.Applied {
-			w.leave(ctx, c, settlement)
+			w.leave(ctx, c, plan, settlement)
 			return w.decision(settlement, taken)
 		}
 		w.giveUp(ctx, seat, settled)
@@ -238,12 +238,19 @@ func (w *work) noticeFor(s Situation, plan Plan, taken *Try) (kefu.NoticeKind, b
 }
 
 // leave tells the agent who had the conversation in his own chat until now that
-// he has it no longer.
-func (w *work) leave(ctx context.Context, c kefu.Conversation, st kefu.Settlement) {
-	if c.Holds == "" || c.Holds == st.Agent {
-		return
+// he has it no longer, and takes it out of the chats that it could not be brought to.
+func (w *work) leave(ctx context.Context, c kefu.Conversation, plan Plan, st kefu.Settlement) {
+	from := []kefu.AgentID{c.Holds}
+	for _, t := range plan.Tries {
+		if t.Reason == kefu.ReasonRefused && t.Agent != c.Holds {
+			from = append(from, t.Agent)
+		}
 	}
-	w.relay.Leave(ctx, kefu.Handover{Customer: w.m.Customer, Entry: st.Entry, Agent: st.Agent, From: c.Holds, At: w.at}, false)
+	for _, agent := range from {
+		if agent != "" && agent != st.Agent {
+			w.relay.Leave(ctx, kefu.Handover{Customer: w.m.Customer, Entry: st.Entry, Agent: st.Agent, From: agent, At: w.at}, false)
+		}
+	}
 }
 
 // decision is what an applied settlement comes to.
