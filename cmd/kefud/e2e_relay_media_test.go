@@ -98,8 +98,12 @@ func TestRelayCarriesCards(t *testing.T) {
 		id := c.Account().Media()
 		picture, _ := c.Account().MediaBytes(id)
 		r.send(c.Raw(simulator.Fields{
-			{Name: "MsgType", Value: "miniprogrampage"}, {Name: "Title", Value: "蓝色杯子"}, {Name: "AppId", Value: "wx00000000000000a1"},
-			{Name: "PagePath", Value: "pages/goods?id=7"}, {Name: "ThumbUrl", Value: "https://mmbiz.qpic.cn/mmbiz_jpg/x/0"}, {Name: "ThumbMediaId", Value: id},
+			{Name: "MsgType", Value: "miniprogrampage"},
+			{Name: "Title", Value: "蓝色杯子"},
+			{Name: "AppId", Value: "wx00000000000000a1"},
+			{Name: "PagePath", Value: "pages/goods?id=7"},
+			{Name: "ThumbUrl", Value: "https://mmbiz.qpic.cn/mmbiz_jpg/x/0"},
+			{Name: "ThumbMediaId", Value: id},
 		}))
 		if got := r.pictures(wang.user, 1); got[0] != string(picture) {
 			t.Error("Wang sees another picture")
@@ -146,7 +150,7 @@ func TestRelayDescribesWhatItCannotCarry(t *testing.T) {
 		if told := wang.push(voice); told != "只能转发文字和图片，这条没有发出。" {
 			t.Errorf("told %q", told)
 		}
-		wang.answers("是这样的")
+		wang.says("是这样的")
 		r.hears(c, "是这样的")
 		if got := shown(c); len(got) != 5 {
 			t.Errorf("the customer has %q", got)

@@ -55,7 +55,7 @@ apps:
 // relayOptions are a rig's for relayConfig. What is relayed is to be in time on a
 // machine that others use as well; how long it may take is no concern of these tests.
 func relayOptions(redis *redistest.Server, env map[string]string) rigOptions {
-	o := rigOptions{config: relayConfig, redis: redis, env: map[string]string{"BUDGET": "4s"}}
+	o := rigOptions{config: relayConfig, redis: redis, env: map[string]string{"BUDGET": "4s", "API_TIMEOUT": "4s"}}
 	maps.Copy(o.env, env)
 	return o
 }
