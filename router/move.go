@@ -81,6 +81,22 @@ func (w *work) move(ctx context.Context, m kefu.Move, c kefu.Conversation) (kefu
 	return kefu.Moved{Agent: st.Agent}, true, nil
 }
 
+// leave tells the agent who had the conversation in his own chat until now that
+// he has it no longer, and takes it out of the chats that it could not be brought to.
+func (w *work) leave(ctx context.Context, c kefu.Conversation, plan Plan, st kefu.Settlement) {
+	from := []kefu.AgentID{c.Holds}
+	for _, t := range plan.Tries {
+		if t.Reason == kefu.ReasonRefused && t.Agent != c.Holds {
+			from = append(from, t.Agent)
+		}
+	}
+	for _, agent := range from {
+		if agent != "" && agent != st.Agent {
+			w.relay.Leave(ctx, kefu.Handover{Customer: w.m.Customer, Entry: st.Entry, Agent: st.Agent, From: agent, At: w.at}, false)
+		}
+	}
+}
+
 // held is what an agent may hold of the customer, to be given up.
 func (w *work) held(agent kefu.AgentID) kefu.SeatRequest {
 	return kefu.SeatRequest{

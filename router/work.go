@@ -237,22 +237,6 @@ func (w *work) noticeFor(s Situation, plan Plan, taken *Try) (kefu.NoticeKind, b
 	return kefu.NoticeWaiting, len(plan.Tries) > 0 && !plan.Refused(kefu.ReasonUnknown)
 }
 
-// leave tells the agent who had the conversation in his own chat until now that
-// he has it no longer, and takes it out of the chats that it could not be brought to.
-func (w *work) leave(ctx context.Context, c kefu.Conversation, plan Plan, st kefu.Settlement) {
-	from := []kefu.AgentID{c.Holds}
-	for _, t := range plan.Tries {
-		if t.Reason == kefu.ReasonRefused && t.Agent != c.Holds {
-			from = append(from, t.Agent)
-		}
-	}
-	for _, agent := range from {
-		if agent != "" && agent != st.Agent {
-			w.relay.Leave(ctx, kefu.Handover{Customer: w.m.Customer, Entry: st.Entry, Agent: st.Agent, From: agent, At: w.at}, false)
-		}
-	}
-}
-
 // decision is what an applied settlement comes to.
 func (w *work) decision(st kefu.Settlement, taken *Try) kefu.Decision {
 	d := kefu.Decision{Answer: st.Answer, At: st.At, Entry: st.Entry, Agent: st.Agent, Reason: st.Record.Reason}
