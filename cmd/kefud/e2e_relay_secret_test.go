@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -18,9 +19,7 @@ func TestRelayTellsNoSecrets(t *testing.T) {
 	redis := redistest.Start(t)
 	allowKefud(redis)
 	o := relayOptions(redis, map[string]string{"TIMEOUT": "1s", "BUDGET": "1s"})
-	for name, value := range kefudUser {
-		o.env[name] = value
-	}
+	maps.Copy(o.env, kefudUser)
 	r := start(t, o)
 	code := r.invite("zhao")
 	chats := append(r.bound("wang", "li"), r.chatOf("stranger"))
