@@ -251,7 +251,7 @@ func (h *hearing) words(c command) []kefu.Words {
 	}
 	var words []kefu.Words
 	for _, part := range cutParts(c.text, answerBytes) {
-		words = append(words, part.Words)
+		words = append(words, kefu.Words{Text: part})
 	}
 	return words
 }
