@@ -65,7 +65,7 @@ type patron struct {
 	words   []word // said to him
 }
 
-// A word is one thing that an agent wrote to a customer: "wang-c03-0007".
+// A word is one thing that an agent wrote to a customer: "wang_c03_0007".
 type word struct {
 	text string
 	fate wordFate
@@ -178,10 +178,11 @@ type clerk struct {
 	answered map[string]int
 	selected string // whom he has selected; "" = he does not know
 
-	seen   int  // of his inbox
-	more   bool // he was told that more waits
-	marked int  // lines marked as perhaps a repeat
-	broken []string
+	seen    int  // of his inbox
+	more    bool // he was told that more waits
+	marked  int  // lines marked as perhaps a repeat
+	results []simulator.Result
+	broken  []string
 }
 
 func newClerk(c *chat, seed uint64, all ...[]*patron) *clerk {
@@ -260,7 +261,7 @@ func (k *clerk) say(p *patron) (wordFate, string) {
 	k.r.t.Helper()
 	k.look()
 	k.answered[p.name]++
-	text := fmt.Sprintf("%s-%s-%04d", k.id, p.name, k.answered[p.name])
+	text := fmt.Sprintf("%s_%s_%04d", k.id, p.name, k.answered[p.name])
 	written := text
 	if k.selected != p.name || k.rng.IntN(2) == 0 {
 		form := []string{"#%d %s", "＃%d：%s", " #%d  %s", "#%d，%s"}[k.rng.IntN(4)]
@@ -269,6 +270,7 @@ func (k *clerk) say(p *patron) (wordFate, string) {
 	k.selected = p.name
 	result, err := k.user.Text(written).Send(k.r.t.Context())
 	must(k.r.t, err)
+	k.results = append(k.results, result)
 	told := k.look()
 	fate := wordAccepted
 	switch {
@@ -276,6 +278,9 @@ func (k *clerk) say(p *patron) (wordFate, string) {
 		fate = wordUnknown
 	case strings.Contains(told, "没有发出"), strings.Contains(told, "已不在您这里"):
 		fate = wordRefused
+		if len(result.Attempts) > 1 {
+			fate = wordUnknown // the server died when it had taken them, and the conversation is another's since
+		}
 	}
 	if fate != wordAccepted {
 		k.selected = ""
