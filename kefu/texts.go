@@ -96,7 +96,7 @@ func DefaultTexts() map[TextKind]string {
 		TextClosed:      "会话 #{{.Label}} 已结束。{{if .Other}}现在是会话 #{{.Other}}。{{end}}",
 		TextHanded:      "会话 #{{.Label}} 已转给{{.Agent}}。{{if .Other}}现在是会话 #{{.Other}}。{{end}}",
 		TextNotHanded:   "{{.Agent}}现在不能接（{{.Reason}}），会话 #{{.Label}} 仍在您这里。",
-		TextNoSuch:      "没有叫“{{.Code}}”的坐席或分组。可以转给：{{.Text}}",
+		TextNoSuch:      "{{if .Code}}没有叫“{{.Code}}”的坐席或分组。{{end}}可以转给：{{.Text}}",
 		TextFrom:        "（{{.Agent}}转来的会话）",
 		TextLeft:        "已发送，还可回复 {{.Left}} 条。",
 		TextFull:        "客户再次发言之前，微信不允许再发；这条已保留，客户发言后自动发出。",

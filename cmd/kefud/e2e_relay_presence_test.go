@@ -170,7 +170,7 @@ func TestRelayMovesOnWhenWeChatTakesNothingForTheAgent(t *testing.T) {
 				if got := wang.said(); len(got) != 0 {
 					t.Errorf("Wang has %q", got)
 				}
-				wang.asks("列表", "进行中的会话 0 个")
+				wang.asks("列表", "现在没有进行中的会话")
 				r.well()
 			})
 		})
