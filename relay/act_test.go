@@ -44,7 +44,7 @@ func TestCommands(t *testing.T) {
 		{"转给 li", nil, "会话 #12 已转给李先生。", "leave"},
 		{"转给李先生", func(s *stage) { s.left.Only = 13 }, "会话 #12 已转给李先生。现在是会话 #13。", "leave"},
 		{"转给 nobody", nil, "没有叫“nobody”的坐席或分组。可以转给：presale、李先生、Zhao Yun", ""},
-		{"转给", nil, "没有叫“”的坐席或分组。可以转给：presale、李先生、Zhao Yun", ""},
+		{"转给", nil, "可以转给：presale、李先生、Zhao Yun", ""},
 		{"转给 wang", nil, "没有叫“wang”的坐席或分组。可以转给：presale、李先生、Zhao Yun", ""},
 		{"转给 LI", func(s *stage) {
 			s.moved = func(kefu.Move) (kefu.Moved, error) { return kefu.Moved{Stays: true, Reason: kefu.ReasonFull}, nil }
