@@ -33,7 +33,7 @@ type stage struct {
 	noted    []kefu.Load
 	roster   *kefu.Roster
 
-	conversation kefu.Conversation
+	conversations []kefu.Conversation // one after the other, the last again and again
 }
 
 func (s *stage) call(name string) error {
@@ -77,7 +77,17 @@ func (s *stage) Seat(_ context.Context, r kefu.SeatRequest) (kefu.Seat, error) {
 }
 
 func (s *stage) Conversation(context.Context, kefu.CustomerID, time.Time) (kefu.Conversation, error) {
-	return s.conversation, s.call("conversation")
+	if err := s.call("conversation"); err != nil {
+		return kefu.Conversation{}, err
+	}
+	if len(s.conversations) == 0 {
+		return kefu.Conversation{}, nil
+	}
+	c := s.conversations[0]
+	if len(s.conversations) > 1 {
+		s.conversations = s.conversations[1:]
+	}
+	return c, nil
 }
 
 func (s *stage) Settle(_ context.Context, st kefu.Settlement) (kefu.Settled, error) {
@@ -484,85 +494,6 @@ func TestGiveUp(t *testing.T) {
 			}
 		})
 	}
-}
-
-// A relay is asked in the ladder's order; whom it cannot reach is passed over.
-type relay struct {
-	broken map[kefu.AgentID]bool
-	sent   []kefu.AgentID
-	left   []kefu.Handover
-}
-
-func (r *relay) Forward(_ context.Context, f kefu.Forwarding) error {
-	r.sent = append(r.sent, f.Agent)
-	if r.broken[f.Agent] {
-		return errors.New("refused")
-	}
-	return nil
-}
-
-func (r *relay) Handover(ctx context.Context, h kefu.Handover) (string, error) {
-	return "", r.Forward(ctx, kefu.Forwarding{Agent: h.Agent})
-}
-
-func (r *relay) Leave(_ context.Context, h kefu.Handover, _ bool) { r.left = append(r.left, h) }
-
-// inChat has the agents reached in their own chats.
-func (s *stage) inChat(ids ...kefu.AgentID) {
-	standings := map[kefu.AgentID]kefu.Standing{}
-	for _, id := range ids {
-		standings[id] = kefu.Standing{Presence: kefu.PresenceOnline, Relayed: true}
-	}
-	s.roster = kefu.NewRoster(2, map[kefu.AppID]map[kefu.AgentID]kefu.Standing{"shop": standings})
-}
-
-func TestRelay(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		name   string
-		broken map[kefu.AgentID]bool
-		sent   []kefu.AgentID
-		want   kefu.Answer
-	}{
-		{"the first accepts", nil, []kefu.AgentID{"wang"}, kefu.Answer{Way: kefu.WayRelay, Agent: "wang"}},
-		{"the first refuses", map[kefu.AgentID]bool{"wang": true}, []kefu.AgentID{"wang", "li"}, kefu.Answer{Way: kefu.WayRelay, Agent: "li"}},
-		{"all refuse", map[kefu.AgentID]bool{"wang": true, "li": true}, []kefu.AgentID{"wang", "li"}, kefu.Answer{Way: kefu.WayPlain}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			s, r := open(t, "wang", "li")
-			f := &relay{broken: tt.broken}
-			s.inChat("wang", "li")
-			r.relay = f
-			d := r.Route(t.Context(), text("1"))
-			if d.Answer != tt.want {
-				t.Errorf("answer %+v, want %+v", d.Answer, tt.want)
-			}
-			if diff := cmp.Diff(tt.sent, f.sent); diff != "" {
-				t.Errorf("sent to (-want +got):\n%s", diff)
-			}
-			if len(s.released) != len(tt.broken) {
-				t.Errorf("released %d seats, want %d", len(s.released), len(tt.broken))
-			}
-		})
-	}
-	t.Run("the serving agent refuses", func(t *testing.T) {
-		t.Parallel()
-		s, r := open(t, "wang", "li")
-		f := &relay{broken: map[kefu.AgentID]bool{"wang": true}}
-		s.inChat("wang", "li")
-		r.relay = f
-		s.received = func(kefu.Receipt) (kefu.Received, error) {
-			c := kefu.Conversation{Entry: "cs1", Serving: "wang", Owner: "wang", Live: true, Holds: "wang"}
-			return kefu.Received{Conversation: c, Kept: true, Answer: kefu.Answer{Way: kefu.WayRelay, Agent: "wang"}}, nil
-		}
-		if d := r.Route(t.Context(), text("1")); d.Agent != "li" || !s.settled[0].Replace {
-			t.Errorf("%+v, settled %+v: want li in the place of wang", d, s.settled)
-		}
-		if len(f.left) != 1 || f.left[0].From != "wang" || f.left[0].Agent != "li" {
-			t.Errorf("left %+v, want wang told that li has it", f.left)
-		}
-	})
 }
 
 func TestMemoryIsBounded(t *testing.T) {
