@@ -28,6 +28,10 @@ type fakeStore struct {
 	loads    map[kefu.AgentID]kefu.Load
 	asked    [][]kefu.AgentID // requests for loads
 	duration time.Duration    // of the last lead asked for
+
+	chats     []kefu.Chat
+	chatReads int    // requests for chats
+	reading   func() // is called while they are on their way
 }
 
 type fakeLead struct {
@@ -79,7 +83,16 @@ func (s *fakeStore) Lists(_ context.Context, apps []kefu.AppID) (map[kefu.AppID]
 	return got, s.down
 }
 
-func (s *fakeStore) Chats(context.Context) ([]kefu.Chat, error) { return nil, nil }
+func (s *fakeStore) Chats(context.Context) ([]kefu.Chat, error) {
+	s.mu.Lock()
+	chats, down, reading := slices.Clone(s.chats), s.down, s.reading
+	s.chatReads++
+	s.mu.Unlock()
+	if reading != nil {
+		reading()
+	}
+	return chats, down
+}
 
 func (s *fakeStore) Loads(_ context.Context, _ time.Time, agents []kefu.AgentID) ([]kefu.Load, error) {
 	s.mu.Lock()
