@@ -147,8 +147,8 @@ func TestRelayOfServingAgent(t *testing.T) {
 		if d := r.Route(t.Context(), m); d.Answer != (kefu.Answer{Way: kefu.WayPlain}) || !s.settled[0].Replace || s.settled[0].Agent != "" {
 			t.Errorf("%+v, settled %+v: want WeChat's desk in the place of wang", d, s.settled)
 		}
-		if len(f.left) != 1 || f.left[0].From != "wang" || f.left[0].Agent != "" {
-			t.Errorf("left %+v, want wang told that nobody here has it", f.left)
+		if len(f.left) != 2 || f.left[0].From != "wang" || f.left[1].From != "li" || f.left[0].Agent != "" {
+			t.Errorf("left %+v, want both told that nobody here has it", f.left)
 		}
 	})
 	t.Run("a new conversation is written down once", func(t *testing.T) {
