@@ -408,7 +408,9 @@ func shopTable(t *testing.T) *kefu.Table {
 	board := kefu.App{ID: "board", Switchboard: true, Allowance: kefu.Allowance{AfterMessage: 5, AfterMessageWindow: window}}
 	relayed := kefu.Relay{App: "board"}
 	table, err := kefu.NewTable([]kefu.App{shop, {ID: "mall"}, board}, []kefu.Agent{
-		{ID: "wang", Name: "王小姐", Relay: relayed}, {ID: "li", Name: "李先生", Relay: relayed}, {ID: "zhao", Name: "Zhao Yun", Relay: relayed},
+		{ID: "wang", Name: "王小姐", Relay: relayed},
+		{ID: "li", Name: "李先生", Relay: relayed},
+		{ID: "zhao", Name: "Zhao Yun", Relay: relayed},
 		{ID: "given", Name: "钱先生", Relay: kefu.Relay{App: "board", User: "oGiven"}},
 	})
 	if err != nil {

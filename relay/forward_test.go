@@ -111,8 +111,10 @@ func TestForwardPosts(t *testing.T) {
 	t.Parallel()
 	s, r := open(t)
 	s.sayings = []kefu.Saying{
-		{ID: "1", Direction: kefu.FromCustomer, Text: "1", Ref: "c:k1"}, {ID: "2", Direction: kefu.FromCustomer, Text: "2", Ref: "c:k2"},
-		{ID: "3", Direction: kefu.FromAgent, Agent: "wang", Text: "3", Ref: "a:k3"}, {ID: "4", Direction: kefu.FromCustomer, Text: "4", Ref: "c:k4"},
+		{ID: "1", Direction: kefu.FromCustomer, Text: "1", Ref: "c:k1"},
+		{ID: "2", Direction: kefu.FromCustomer, Text: "2", Ref: "c:k2"},
+		{ID: "3", Direction: kefu.FromAgent, Agent: "wang", Text: "3", Ref: "a:k3"},
+		{ID: "4", Direction: kefu.FromCustomer, Text: "4", Ref: "c:k4"},
 		{ID: "5", Direction: kefu.FromAgent, Agent: "gone", Text: "5", Ref: "a:k5"},
 		{ID: "6", Direction: kefu.FromCustomer, Picture: true, Media: kefu.Media{App: "shop", ID: "p6"}, Ref: "c:k6"},
 		{ID: "7", Direction: kefu.FromCustomer, Text: "hello", Ref: "c:m1"},
@@ -304,7 +306,8 @@ func TestTyping(t *testing.T) {
 func TestHandover(t *testing.T) {
 	t.Parallel()
 	said := []kefu.Saying{
-		{ID: "1-0", Direction: kefu.FromCustomer, Text: "a", Ref: "c:1"}, {ID: "2-0", Direction: kefu.FromAgent, Agent: "wang", Text: "b"},
+		{ID: "1-0", Direction: kefu.FromCustomer, Text: "a", Ref: "c:1"},
+		{ID: "2-0", Direction: kefu.FromAgent, Agent: "wang", Text: "b"},
 		{ID: "3-0", Direction: kefu.FromCustomer, Text: "c", Ref: "c:3"},
 		{ID: "4-0", Direction: kefu.FromCustomer, Picture: true, Media: kefu.Media{App: "shop", ID: "p"}, Ref: "c:4"},
 	}
