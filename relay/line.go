@@ -89,7 +89,7 @@ func whole(text string, bytes int) string {
 // What a handover tells of a conversation: all that waits for an answer, and a
 // little of what was said before.
 const (
-	contextSayings = 20
+	contextSayings = 100 // looked at
 	contextBefore  = 4
 )
 
