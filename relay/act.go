@@ -225,16 +225,38 @@ func (h *hearing) transfer(ctx context.Context, to string) (string, error) {
 	return h.texts.Render(kefu.TextHanded, h.data(kefu.TextData{Agent: h.name(moved.Agent), Other: left.Only})), nil
 }
 
-// lost tells the agent that the conversation he means is somebody else's.
+// lost tells the agent that the conversation he means is somebody else's. It
+// leaves his chat, unless it is on its way to him again: then what he has not had
+// of it must not be taken out.
 func (h *hearing) lost(ctx context.Context, to kefu.AgentID) (string, error) {
 	name := ""
 	if to != "" {
 		name = h.name(to)
 	}
 	word := h.texts.Render(kefu.TextTo, kefu.TextData{Agent: name})
-	left, err := h.leave(ctx, false)
+	var left kefu.Left
+	comes, err := h.comesAgain(ctx)
+	if err == nil && !comes {
+		left, err = h.leave(ctx, false)
+	}
 	if err != nil {
 		return "", err
 	}
 	return h.texts.Render(kefu.TextLost, h.data(kefu.TextData{Text: word, Other: left.Only})), nil
+}
+
+// comesAgain reports whether something of the conversation that is meant was
+// written down for the agent so lately that it may not have been settled yet
+// whose it is.
+func (h *hearing) comesAgain(ctx context.Context) (bool, error) {
+	opens, err := h.Store.Opens(ctx, h.m.Customer, h.Now(), h.conversationIdle())
+	if err != nil {
+		return false, fmt.Errorf("read conversations: %w", err)
+	}
+	for _, o := range opens {
+		if o.Customer == h.heard.Target.Customer {
+			return h.Now().Sub(o.Last) <= h.Budget, nil
+		}
+	}
+	return false, nil
 }

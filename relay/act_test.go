@@ -55,10 +55,10 @@ func TestCommands(t *testing.T) {
 		{"转给 li", func(s *stage) {
 			s.moved = func(kefu.Move) (kefu.Moved, error) { return kefu.Moved{Changed: true, Agent: "zhao"}, nil }
 			s.left.Only = 13
-		}, "会话 #12 已不在您这里（已转给Zhao Yun），这条没有发出。现在是会话 #13，要发给 #13 请再发一次。", "leave"},
+		}, "会话 #12 已不在您这里（已转给Zhao Yun），这条没有发出。现在是会话 #13，要发给 #13 请再发一次。", "opens leave"},
 		{"转给 li", func(s *stage) {
 			s.moved = func(kefu.Move) (kefu.Moved, error) { return kefu.Moved{Changed: true}, nil }
-		}, "会话 #12 已不在您这里（已转到微信客服），这条没有发出。", "leave"},
+		}, "会话 #12 已不在您这里（已转到微信客服），这条没有发出。", "opens leave"},
 		{"转给 li", func(s *stage) {
 			s.moved = func(kefu.Move) (kefu.Moved, error) { return kefu.Moved{}, errDown }
 		}, trouble, ""},
