@@ -163,6 +163,9 @@ func (b *bustle) stop() {
 	b.r.t.Cleanup(func() {
 		if len(owed) > 0 {
 			b.r.t.Errorf("answered well, and nobody has it: %q", owed)
+			for _, k := range b.clerks {
+				b.r.t.Logf("%s has %q", k.id, from(k.user, simulator.FromAPI))
+			}
 		}
 	})
 	eventually(b.r.t, "all that was answered well has come", func() bool {
