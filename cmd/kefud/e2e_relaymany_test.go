@@ -24,7 +24,7 @@ func TestRelayKeepsTenConversationsApart(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := start(t, rigOptions{config: playConfig, redis: redistest.Start(t), env: map[string]string{"ALLOWED": tt.allowed}})
+			r := start(t, rigOptions{config: playConfig, redis: redistest.Start(t), env: map[string]string{"ALLOWED": tt.allowed, "BUDGET": "4s"}})
 			chats := r.bound("wang", "li")
 			const each = 5
 			people := [][]*patron{r.patrons(each, "one"), r.patrons(each, "two")}
@@ -49,6 +49,8 @@ func TestRelayKeepsTenConversationsApart(t *testing.T) {
 					}
 					p.exact()
 				}
+				k.says("列表") // if more waits
+				r.await(k.id+" has all messages", func() bool { return len(r.owed(people[i])) == 0 })
 				k.exact()
 			}
 			r.well()
@@ -129,7 +131,7 @@ func TestRelayGivesWayToTheDeskAndGetsTheCustomerBack(t *testing.T) {
 // pushes: labels, selection and order are the same at all of them.
 func TestRelayIsOneOverThreeProcesses(t *testing.T) {
 	t.Parallel()
-	f := launchFleet(t, 3, rigOptions{config: playConfig, redis: redistest.Start(t), env: map[string]string{"ALLOWED": "100000"}})
+	f := launchFleet(t, 3, rigOptions{config: playConfig, redis: redistest.Start(t), env: map[string]string{"ALLOWED": "100000", "BUDGET": "4s"}})
 	wang := f.boundAll("wang", "li")[0]
 	people := f.patrons(5, "one")
 	k := newClerk(wang, 1, people)

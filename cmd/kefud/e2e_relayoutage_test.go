@@ -34,7 +34,7 @@ func TestRelayOutlivesAnOutageOfTheAPI(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := start(t, rigOptions{config: playConfig, redis: redistest.Start(t), env: map[string]string{"API_TIMEOUT": "500ms", "ALLOWED": "1000"}})
+			r := start(t, rigOptions{config: playConfig, redis: redistest.Start(t), env: map[string]string{"API_TIMEOUT": "1s", "ALLOWED": "1000"}})
 			chats := r.bound("wang", "li")
 			b := &bustle{r: r}
 			b.begin(chats, slices.Concat(r.patrons(1, "one"), r.patrons(1, "two"), r.patrons(2, "both")))
@@ -48,6 +48,9 @@ func TestRelayOutlivesAnOutageOfTheAPI(t *testing.T) {
 			b.inTime()
 			sum := b.tell()
 			t.Logf("%+v", sum)
+			if sum.readTwice > sum.marked {
+				t.Errorf("%d messages came twice, %d are marked", sum.readTwice, sum.marked)
+			}
 			if !tt.twice && (sum.heardTwice > 0 || sum.readTwice > 0) {
 				t.Errorf("%d answers and %d messages came twice, although none of the failures had an effect", sum.heardTwice, sum.readTwice)
 			}

@@ -166,6 +166,15 @@ func (p *patron) exact() {
 	}
 }
 
+// owed lists the messages that were answered with success and are in nobody's chat.
+func (r *rig) owed(people []*patron) []string {
+	var owed []string
+	for _, p := range people {
+		owed = append(owed, p.astray()...)
+	}
+	return owed
+}
+
 // A clerk is an agent of a long run. He chooses by chance, but seeded, to whom
 // he writes, and how.
 type clerk struct {
