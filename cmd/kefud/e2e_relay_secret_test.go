@@ -102,7 +102,11 @@ func TestRelayTellsNoSecrets(t *testing.T) {
 // opensOf lists the conversations that the server has in an agent's chat.
 func (r *rig) opensOf(c *chat) []kefu.Open {
 	r.t.Helper()
-	opens, err := r.server.store.Opens(r.t.Context(), id(c.user), time.Now(), time.Hour)
-	must(r.t, err)
+	var opens []kefu.Open
+	eventually(r.t, "the store tells the conversations of "+c.id, func() bool {
+		var err error
+		opens, err = r.server.store.Opens(r.t.Context(), id(c.user), time.Now(), time.Hour)
+		return err == nil
+	})
 	return opens
 }

@@ -21,14 +21,24 @@ type routing struct {
 }
 
 // transcriptKeys are the keys that seal what is said at an app: the present one
-// and the one before.
+// and the one before. A switchboard without keys of its own uses the first there
+// are: what agents are told there repeats what customers say elsewhere.
 type transcriptKeys map[kefu.AppID][2][]byte
 
 func newTranscriptKeys(c *config.Config) transcriptKeys {
 	keys := make(transcriptKeys, len(c.Apps))
+	var first [2][]byte
 	for i := range c.Apps {
 		t := &c.Apps[i].Transcript
-		keys[c.Apps[i].Name] = [2][]byte{t.Key.Key(), t.PreviousKey.Key()}
+		own := [2][]byte{t.Key.Key(), t.PreviousKey.Key()}
+		if keys[c.Apps[i].Name] = own; first[0] == nil {
+			first = own
+		}
+	}
+	for i := range c.Apps {
+		if a := &c.Apps[i]; a.Role == config.RoleSwitchboard && keys[a.Name][0] == nil {
+			keys[a.Name] = first
+		}
 	}
 	return keys
 }
