@@ -118,6 +118,9 @@ func (q *fakeQueue) Finish(ctx context.Context, lane kefu.Lane, v kefu.Verdict) 
 	case kefu.OutcomeRetry:
 		l.owed[0].Attempts++
 	case kefu.OutcomeWait:
+		if v.Ledger == kefu.LedgerEmpty {
+			l.due = time.Now().Add(time.Hour) // held
+		}
 	case kefu.OutcomeBuried:
 		q.buried++
 		fallthrough
