@@ -46,7 +46,7 @@ func TestRelayKeepsAnswersOverTheAllowance(t *testing.T) {
 // Answers come before notices when the allowance runs short.
 func TestRelayAnswersComeBeforeNotices(t *testing.T) {
 	t.Parallel()
-	r := relaying(t, nil, nil)
+	r := relaying(t, redistest.Start(t), nil)
 	wang := r.bound("wang")[0]
 	c := r.arrives("cs1", "请问有几种")
 	wang.reads(line(1, "售前", "请问有几种"))
@@ -64,7 +64,7 @@ func TestRelayAnswersComeBeforeNotices(t *testing.T) {
 
 func TestRelayTellsThatTheCustomersWindowIsOver(t *testing.T) {
 	t.Parallel()
-	onStores(t, func(t *testing.T, redis *redistest.Server) {
+	onRedis(t, func(t *testing.T, redis *redistest.Server) {
 		const window = 3 * time.Second
 		r := relaying(t, redis, map[string]string{"WINDOW": window.String()})
 		wang := r.bound("wang")[0]
@@ -98,7 +98,7 @@ func TestRelayTellsWhyAnAnswerWasNotDelivered(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			onStores(t, func(t *testing.T, redis *redistest.Server) {
+			onRedis(t, func(t *testing.T, redis *redistest.Server) {
 				r := relaying(t, redis, nil)
 				wang := r.bound("wang")[0]
 				c := r.arrives("cs1", "请问有几种")
@@ -122,7 +122,7 @@ func TestRelayTellsWhyAnAnswerWasNotDelivered(t *testing.T) {
 // kept for him like any other.
 func TestRelayKeepsAnAnswerThatWeChatDoesNotTakeNow(t *testing.T) {
 	t.Parallel()
-	onStores(t, func(t *testing.T, redis *redistest.Server) {
+	onRedis(t, func(t *testing.T, redis *redistest.Server) {
 		r := relaying(t, redis, nil)
 		wang := r.bound("wang")[0]
 		c := r.arrives("cs1", "请问有几种")
@@ -156,7 +156,7 @@ func TestRelayDeliversAnswersThroughTrouble(t *testing.T) {
 	} {
 		t.Run(strings.TrimSpace(strings.Join([]string{itoa(broken.Status), itoa(broken.ErrCode)}, " ")), func(t *testing.T) {
 			t.Parallel()
-			r := relaying(t, nil, nil)
+			r := relaying(t, redistest.Start(t), nil)
 			wang := r.bound("wang")[0]
 			c := r.arrives("cs1", "请问有几种")
 			wang.reads(line(1, "售前", "请问有几种"))

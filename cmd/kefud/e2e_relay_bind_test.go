@@ -59,7 +59,7 @@ func TestBindingRefusesAfterFiveWrongCodes(t *testing.T) {
 
 func TestBindingRefusesAnExpiredCode(t *testing.T) {
 	t.Parallel()
-	onStores(t, func(t *testing.T, redis *redistest.Server) {
+	onRedis(t, func(t *testing.T, redis *redistest.Server) {
 		r := relaying(t, redis, nil)
 		const for10 = 10 * time.Minute
 		must(t, r.server.store.Invite(t.Context(), kefu.Invitation{
@@ -76,7 +76,7 @@ func TestBindingRefusesAnExpiredCode(t *testing.T) {
 // A chat is one agent's. An agent who binds another loses the one he had.
 func TestBindingMovesAnAgentToHisNewChat(t *testing.T) {
 	t.Parallel()
-	onStores(t, func(t *testing.T, redis *redistest.Server) {
+	onRedis(t, func(t *testing.T, redis *redistest.Server) {
 		r := relaying(t, redis, nil)
 		old := r.bound("wang")[0]
 		phone := r.chatOf("wangs-new-phone")
@@ -95,7 +95,7 @@ func TestBindingMovesAnAgentToHisNewChat(t *testing.T) {
 // are all words.
 func TestBindingAndWordsAreAnsweredTheSameWhenPushedAgain(t *testing.T) {
 	t.Parallel()
-	onStores(t, func(t *testing.T, redis *redistest.Server) {
+	onRedis(t, func(t *testing.T, redis *redistest.Server) {
 		r := relaying(t, redis, map[string]string{"BOARD_ENCRYPTION": "plain"})
 		wang := r.chatOf("wang")
 		again := func(p *simulator.Push, part string) {
@@ -141,7 +141,7 @@ func TestBindingAndWordsAreAnsweredTheSameWhenPushedAgain(t *testing.T) {
 
 func TestStrangersAtTheSwitchboardGetOnePoliteLine(t *testing.T) {
 	t.Parallel()
-	onStores(t, func(t *testing.T, redis *redistest.Server) {
+	onRedis(t, func(t *testing.T, redis *redistest.Server) {
 		r := relaying(t, redis, nil)
 		stranger := r.chatOf("stranger")
 		for _, p := range []*simulator.Push{

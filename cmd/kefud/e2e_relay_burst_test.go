@@ -81,7 +81,7 @@ func TestRelayHoldsABurstForTheAgent(t *testing.T) {
 //
 //nolint:paralleltest // time is short in it, and it shares the machine with no other test
 func TestRelayJoinsABurstAtOnce(t *testing.T) {
-	onStores(t, func(t *testing.T, redis *redistest.Server) {
+	onRedis(t, func(t *testing.T, redis *redistest.Server) {
 		r := relaying(t, redis, nil)
 		wang := r.bound("wang")[0]
 		c := r.arrives("cs1", "我有很多问题")
@@ -137,7 +137,7 @@ func (c *chat) hasAll(texts []string) {
 // customer has given up, unless it was given to somebody else.
 func TestRelayHoldsWhatNobodyElseTakes(t *testing.T) {
 	t.Parallel()
-	onStores(t, func(t *testing.T, redis *redistest.Server) {
+	onRedis(t, func(t *testing.T, redis *redistest.Server) {
 		r := relaying(t, redis, map[string]string{"IDLE": "1s"})
 		wang := r.bound("wang")[0]
 		c := r.somebody("shop")

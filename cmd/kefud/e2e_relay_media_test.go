@@ -63,7 +63,7 @@ func TestRelayCarriesPicturesBothWays(t *testing.T) {
 // A picture is copied once from one app to the other, however often it is sent.
 func TestRelayCopiesAPictureOnce(t *testing.T) {
 	t.Parallel()
-	onStores(t, func(t *testing.T, redis *redistest.Server) {
+	onRedis(t, func(t *testing.T, redis *redistest.Server) {
 		r := relaying(t, redis, nil)
 		wang := r.bound("wang")[0]
 		c := r.arrives("cs1", "同一张图")
@@ -90,7 +90,7 @@ func TestRelayCopiesAPictureOnce(t *testing.T) {
 
 func TestRelayCarriesCards(t *testing.T) {
 	t.Parallel()
-	onStores(t, func(t *testing.T, redis *redistest.Server) {
+	onRedis(t, func(t *testing.T, redis *redistest.Server) {
 		r := relaying(t, redis, nil)
 		wang := r.bound("wang")[0]
 		c := r.arrives("cs1", "看这个商品")
@@ -132,7 +132,7 @@ const serviceConfig = relayConfig + `
 // What cannot be carried is described, in both directions.
 func TestRelayDescribesWhatItCannotCarry(t *testing.T) {
 	t.Parallel()
-	onStores(t, func(t *testing.T, redis *redistest.Server) {
+	onRedis(t, func(t *testing.T, redis *redistest.Server) {
 		o := relayOptions(redis, nil)
 		o.config = serviceConfig
 		r := start(t, o)
@@ -163,7 +163,7 @@ func TestRelayDescribesWhatItCannotCarry(t *testing.T) {
 // words around it arrive all the same.
 func TestRelayDescribesAPictureThatCannotBeHad(t *testing.T) {
 	t.Parallel()
-	onStores(t, func(t *testing.T, redis *redistest.Server) {
+	onRedis(t, func(t *testing.T, redis *redistest.Server) {
 		r := relaying(t, redis, nil)
 		wang := r.bound("wang")[0]
 		c := r.arrives("cs1", "请看图")

@@ -38,7 +38,7 @@ func TestRelayDrainsWhoGoesOffline(t *testing.T) {
 	for _, word := range []string{"下线", "忙碌"} {
 		t.Run(word, func(t *testing.T) {
 			t.Parallel()
-			onStores(t, func(t *testing.T, redis *redistest.Server) {
+			onRedis(t, func(t *testing.T, redis *redistest.Server) {
 				r := relaying(t, redis, nil)
 				chats := r.bound("wang", "li")
 				wang, li := chats[0], chats[1]
@@ -68,7 +68,7 @@ func TestRelayDrainsWhoGoesOffline(t *testing.T) {
 // nothing before he has written.
 func TestRelayWaitsForTheAgentsFirstWord(t *testing.T) {
 	t.Parallel()
-	onStores(t, func(t *testing.T, redis *redistest.Server) {
+	onRedis(t, func(t *testing.T, redis *redistest.Server) {
 		const openid = "oAgentChatOfxxxxxxxxxxwang"
 		r := relaying(t, redis, map[string]string{"WANG_OPENID": openid})
 		wang, li := r.chatOf("wang"), r.bound("li")[0]
@@ -93,7 +93,7 @@ func TestRelayWaitsForTheAgentsFirstWord(t *testing.T) {
 // not there any more, until he writes.
 func TestRelayMissesWhoseWindowIsOver(t *testing.T) {
 	t.Parallel()
-	onStores(t, func(t *testing.T, redis *redistest.Server) {
+	onRedis(t, func(t *testing.T, redis *redistest.Server) {
 		r := relaying(t, redis, map[string]string{"BOARD_WINDOW": "5s"})
 		chats := r.bound("wang", "li")
 		wang, li := chats[0], chats[1]
@@ -119,7 +119,7 @@ func TestRelayMissesWhoseWindowIsOver(t *testing.T) {
 // else. When he follows it again he is welcome, and online when he says so.
 func TestRelayMovesOnWhenTheAgentUnfollows(t *testing.T) {
 	t.Parallel()
-	onStores(t, func(t *testing.T, redis *redistest.Server) {
+	onRedis(t, func(t *testing.T, redis *redistest.Server) {
 		r := relaying(t, redis, map[string]string{"TIMEOUT": "10m"})
 		chats := r.bound("wang", "li")
 		wang, li := chats[0], chats[1]
@@ -153,7 +153,7 @@ func TestRelayMovesOnWhenWeChatTakesNothingForTheAgent(t *testing.T) {
 	for _, code := range []int{45015, 43004} {
 		t.Run(itoa(code), func(t *testing.T) {
 			t.Parallel()
-			onStores(t, func(t *testing.T, redis *redistest.Server) {
+			onRedis(t, func(t *testing.T, redis *redistest.Server) {
 				r := relaying(t, redis, nil)
 				chats := r.bound("wang", "li")
 				wang, li := chats[0], chats[1]

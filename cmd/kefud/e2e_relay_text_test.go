@@ -13,7 +13,7 @@ import (
 // with nothing between and nothing cut in two.
 func TestRelayCarriesLongTexts(t *testing.T) {
 	t.Parallel()
-	onStores(t, func(t *testing.T, redis *redistest.Server) {
+	onRedis(t, func(t *testing.T, redis *redistest.Server) {
 		r := relaying(t, redis, nil)
 		wang := r.bound("wang")[0]
 		c := r.somebody("shop")
@@ -40,7 +40,7 @@ func TestRelayCarriesLongTexts(t *testing.T) {
 // Signs that JSON, XML or our own lines have a meaning for arrive as they are.
 func TestRelayCarriesTextsAsTheyAre(t *testing.T) {
 	t.Parallel()
-	onStores(t, func(t *testing.T, redis *redistest.Server) {
+	onRedis(t, func(t *testing.T, redis *redistest.Server) {
 		r := relaying(t, redis, nil)
 		wang := r.bound("wang")[0]
 		c := r.arrives("cs1", "开始")
@@ -70,7 +70,7 @@ func TestRelayCarriesTextsAsTheyAre(t *testing.T) {
 // The customer sees that somebody is at it when his agent opens his conversation.
 func TestRelayShowsThatTheAgentIsTyping(t *testing.T) {
 	t.Parallel()
-	r := relaying(t, nil, nil)
+	r := relaying(t, redistest.Start(t), nil)
 	wang := r.bound("wang")[0]
 	c, other := r.arrives("cs1", "你好"), r.arrives("cs1", "您好")
 	wang.reads(line(2, "售前", "您好"))

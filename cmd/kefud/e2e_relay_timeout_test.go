@@ -51,7 +51,7 @@ func TestRelayMovesOnWhoIsNotAnswered(t *testing.T) {
 // Two in a row, and the agent is busy until he says that he is back.
 func TestRelaySetsBusyWhoMissesTwice(t *testing.T) {
 	t.Parallel()
-	onStores(t, func(t *testing.T, redis *redistest.Server) {
+	onRedis(t, func(t *testing.T, redis *redistest.Server) {
 		r := relaying(t, redis, impatient)
 		zhao := r.bound("zhao")[0]
 		complains := func(text string) (*simulator.Customer, simulator.Answer) {
@@ -88,7 +88,7 @@ const twiceText = "您连续两次没有答复，已设为忙碌，不再接新�
 // waits again; and at an entry without a timeout nobody ever does.
 func TestRelayLeavesWhoIsAnswered(t *testing.T) {
 	t.Parallel()
-	onStores(t, func(t *testing.T, redis *redistest.Server) {
+	onRedis(t, func(t *testing.T, redis *redistest.Server) {
 		r := relaying(t, redis, map[string]string{"TIMEOUT": "1500ms"})
 		chats := r.bound("wang", "li", "zhao")
 		wang, li := chats[0], chats[1]

@@ -22,7 +22,7 @@ func (r *rig) unread(tag string, agent *chat, messages int) *simulator.Customer 
 // Who gets a conversation gets all of it that nobody has read.
 func TestRelayTransferBringsAllThatWasHeld(t *testing.T) {
 	t.Parallel()
-	onStores(t, func(t *testing.T, redis *redistest.Server) {
+	onRedis(t, func(t *testing.T, redis *redistest.Server) {
 		r := relaying(t, redis, nil)
 		chats := r.bound("wang", "li")
 		wang, li := chats[0], chats[1]

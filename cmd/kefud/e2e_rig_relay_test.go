@@ -60,6 +60,13 @@ func relayOptions(redis *redistest.Server, env map[string]string) rigOptions {
 	return o
 }
 
+// onRedis runs a test on a real redis-server alone: the race detector makes the
+// embedded store slow, and these tests are many.
+func onRedis(t *testing.T, test func(t *testing.T, redis *redistest.Server)) {
+	t.Helper()
+	test(t, redistest.Start(t))
+}
+
 func relaying(t *testing.T, redis *redistest.Server, env map[string]string) *rig {
 	t.Helper()
 	return start(t, relayOptions(redis, env))
