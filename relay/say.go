@@ -35,7 +35,7 @@ func (h *hearing) say(ctx context.Context, c command) (string, error) {
 		h.hint(ctx, t.Customer) // a picture takes a while
 	}
 	u := kefu.Utterance{
-		Customer: t.Customer, Agent: h.agent, Key: h.m.Key, At: h.at, Idle: h.idle(t.Customer.App), Keep: h.keep(t.Customer.App),
+		Customer: t.Customer, Agent: h.agent, Key: h.m.Key, At: h.Now(), Idle: h.idle(t.Customer.App), Keep: h.keep(t.Customer.App),
 	}
 	var said kefu.Said
 	for i, w := range words {
