@@ -44,8 +44,9 @@ func burst(t *testing.T, wang *chat, before int, write func(texts []string)) []s
 // One customer's messages one after the other: the first come as they are, the
 // fifth says that there are more, and the rest comes in one message when the
 // agent writes.
+//
+//nolint:paralleltest // time is short in it, and it shares the machine with no other test
 func TestRelayHoldsABurstForTheAgent(t *testing.T) {
-	t.Parallel()
 	onStores(t, func(t *testing.T, redis *redistest.Server) {
 		r := relaying(t, redis, nil)
 		wang := r.bound("wang")[0]
@@ -79,7 +80,7 @@ func TestRelayHoldsABurstForTheAgent(t *testing.T) {
 
 // At the same time, of one customer: joined, each exactly once.
 //
-//nolint:paralleltest // time is short in it, and it shares the machine with no other test
+//nolint:paralleltest // as above
 func TestRelayJoinsABurstAtOnce(t *testing.T) {
 	onRedis(t, func(t *testing.T, redis *redistest.Server) {
 		r := relaying(t, redis, nil)
