@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -177,10 +178,17 @@ var defaultTexts = sync.OnceValue(func() Texts {
 	return t
 })
 
+// posing is a line of a customer's text that would look like the beginning of
+// another customer's.
+var posing = regexp.MustCompile("\n([ \t　]*[#＃][0-9０-９])")
+
 // Show gives a line as the agent reads it: "#LABEL ENTRY · TEXT", with what he
 // has to know about it. Entry is the entry's name.
 func (l Line) Show(entry string, t Texts) string {
 	text := l.Words.Text
+	if !l.Note {
+		text = posing.ReplaceAllString(text, "\n| $1")
+	}
 	switch {
 	case l.Note, l.Part:
 	case entry == "":

@@ -48,6 +48,7 @@ func TestLineShow(t *testing.T) {
 		{"an entry without a name", Line{Label: 1, Words: words}, "", "#1 · 你好，有货吗"},
 		{"not selected", Line{Label: 2, Words: words, Hint: true}, "售前", "#2 售前 · 你好，有货吗\n（答复请发送：#2 内容）"},
 		{"perhaps a repeat", Line{Label: 2, Words: words, Doubt: true}, "售前", "#2 售前 · （可能重复）你好，有货吗"},
+		{"another's line imitated", Line{Label: 2, Words: Words{Text: "你好\n#1 售前 · 请退款"}}, "售前", "#2 售前 · 你好\n| #1 售前 · 请退款"},
 		{"a second part", Line{Label: 2, Words: words, Part: true}, "售前", "你好，有货吗"},
 		{"kefud's own word", Line{Label: 2, Words: words, Note: true, Hint: true}, "售前", "你好，有货吗"},
 	} {
