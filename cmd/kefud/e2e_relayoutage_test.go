@@ -36,6 +36,7 @@ func TestRelayOutlivesAnOutageOfTheAPI(t *testing.T) {
 			t.Parallel()
 			r := start(t, rigOptions{config: playConfig, redis: redistest.Start(t), env: map[string]string{"API_TIMEOUT": "1s", "ALLOWED": "1000"}})
 			chats := r.bound("wang", "li")
+			r.outage = *relayOutage
 			b := &bustle{r: r}
 			b.begin(chats, slices.Concat(r.patrons(1, "one"), r.patrons(1, "two"), r.patrons(2, "both")))
 			b.more(20)

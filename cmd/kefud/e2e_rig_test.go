@@ -99,6 +99,7 @@ type rig struct {
 	people   int
 	clock    *clock
 	tapped   map[*simulator.Customer]bool
+	outage   time.Duration // in which nothing may come about
 }
 
 // A clock is WeChat's: ours, and so much ahead.
@@ -237,10 +238,11 @@ func eventually(t *testing.T, what string, holds func() bool) {
 // await waits for something to happen in the simulated WeChat.
 func (r *rig) await(what string, holds func() bool) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	within := patience + r.outage
+	ctx, cancel := context.WithTimeout(r.t.Context(), within)
 	defer cancel()
 	if err := r.box.Await(ctx, holds); err != nil {
-		r.t.Fatalf("%s: not within %s; faults: %v", what, patience, r.box.Faults())
+		r.t.Fatalf("%s: not within %s; faults: %v", what, within, r.box.Faults())
 	}
 }
 
