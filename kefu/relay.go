@@ -85,6 +85,7 @@ type Handover struct {
 	From     AgentID
 	At       time.Time
 	After    string // the last Saying that the agent has been brought: only what the customer said since; "" = all
+	Unread   bool   // the agent is not brought what From has not had: it is kept for From
 }
 
 // A Posting writes lines of one conversation down for an agent's chat.

@@ -82,7 +82,9 @@ func (w *work) move(ctx context.Context, m kefu.Move, c kefu.Conversation) (kefu
 }
 
 // leave tells the agent who had the conversation in his own chat until now that
-// he has it no longer, and takes it out of the chats that it could not be brought to.
+// he has it no longer, and takes it out of the chats that it could not be brought
+// to. What the agent was not brought stays for who had it: only with a message of
+// the customer does he learn what was said before in the same conversation.
 func (w *work) leave(ctx context.Context, c kefu.Conversation, plan Plan, st kefu.Settlement) {
 	from := []kefu.AgentID{c.Holds}
 	for _, t := range plan.Tries {
@@ -92,7 +94,10 @@ func (w *work) leave(ctx context.Context, c kefu.Conversation, plan Plan, st kef
 	}
 	for _, agent := range from {
 		if agent != "" && agent != st.Agent {
-			w.relay.Leave(ctx, kefu.Handover{Customer: w.m.Customer, Entry: st.Entry, Agent: st.Agent, From: agent, At: w.at}, false)
+			w.relay.Leave(ctx, kefu.Handover{
+				Customer: w.m.Customer, Entry: st.Entry, Agent: st.Agent, From: agent, At: w.at,
+				Unread: agent != c.Serving || !c.Live || !w.m.Kind.FromCustomer(),
+			}, false)
 		}
 	}
 }

@@ -159,6 +159,21 @@ func TestRelayOfServingAgent(t *testing.T) {
 			t.Errorf("settled with the words %q", got)
 		}
 	})
+	t.Run("moved by a tap", func(t *testing.T) {
+		t.Parallel()
+		s, r, f := relaying(t, "wang", "li")
+		s.received = func(kefu.Receipt) (kefu.Received, error) {
+			c := served("li")
+			c.Owner, c.Live = "", false // of another entry
+			return kefu.Received{Conversation: c, Turn: 3}, nil
+		}
+		if d := r.Route(t.Context(), enter("")); d.Agent != "wang" {
+			t.Errorf("%+v, want wang", d)
+		}
+		if len(f.left) != 1 || f.left[0].From != "li" || f.left[0].Agent != "wang" || !f.left[0].Unread {
+			t.Errorf("left %+v, want li to keep what he has not had, which wang was not brought", f.left)
+		}
+	})
 	t.Run("another push was first", func(t *testing.T) {
 		t.Parallel()
 		s, r, f := relaying(t, "wang", "li")

@@ -187,3 +187,19 @@ func (f *fleet) soonAllBringTo(agent string) {
 		f.t.Errorf("new customers come to %s after %s", agent, took)
 	}
 }
+
+// What an agent has not had yet stays his when the customer goes to another's
+// button: nobody else was brought it.
+func TestRelayKeepsWhatWasNotReadWhenTheCustomerTapsElsewhere(t *testing.T) {
+	t.Parallel()
+	r := start(t, rigOptions{config: playConfig, redis: redistest.Start(t), env: map[string]string{"BUDGET": "4s", "API_TIMEOUT": "10s"}})
+	chats := r.bound("wang", "li")
+	p := r.patrons(1, "one")[0]
+	p.relayed(7) // the last three are held
+	r.tap(p.user, "two")
+	p.relayed(1)
+	r.await("the other agent has the next", func() bool { return len(tokens(chats[1])[p.name]) > 0 })
+	chats[0].says("列表")
+	r.await("the first has the rest", func() bool { return len(tokens(chats[0])[p.name]) == 7 })
+	r.well()
+}
