@@ -197,7 +197,7 @@ func (b *bustle) stop() {
 			if p.full() && !p.complete() {
 				p.write()
 			}
-			owed = append(append(owed, p.astray()...), b.unsettled(p)...)
+			owed = append(append(owed, p.astray(b.clerks)...), b.unsettled(p)...)
 		}
 		return len(owed) == 0
 	})
@@ -226,8 +226,8 @@ func (b *bustle) undelivered(w word) bool {
 }
 
 // astray lists the customer's messages that were answered with success and are
-// in nobody's chat.
-func (p *patron) astray() []string {
+// in nobody's chat, be it as what was said before a conversation came to him.
+func (p *patron) astray(clerks []*clerk) []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var lost []string
@@ -235,8 +235,10 @@ func (p *patron) astray() []string {
 		if n := len(result.Attempts); n == 0 || result.Attempts[n-1].Answer.Kind != simulator.AnswerSuccess {
 			continue
 		}
-		if len(p.written[i].Chats()) == 0 {
-			lost = append(lost, fmt.Sprintf("%s-%04d", p.name, i+1))
+		token := fmt.Sprintf("%s-%04d", p.name, i+1)
+		has := func(k *clerk) bool { return slices.Contains(tokens(k.chat)[p.name], token) }
+		if len(p.written[i].Chats()) == 0 && !slices.ContainsFunc(clerks, has) {
+			lost = append(lost, token)
 		}
 	}
 	return lost

@@ -8,11 +8,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"kefud/internal/simulator"
-	"kefud/kefu"
 )
 
 // relayMessages is how many messages each customer of a long run writes, and
@@ -170,7 +168,7 @@ func (p *patron) exact() {
 func (r *rig) owed(people []*patron) []string {
 	var owed []string
 	for _, p := range people {
-		owed = append(owed, p.astray()...)
+		owed = append(owed, p.astray(nil)...)
 	}
 	return owed
 }
@@ -214,7 +212,7 @@ const (
 
 var (
 	lineHead  = regexp.MustCompile(`^#(\d+) (\S+) · `)
-	lineToken = regexp.MustCompile(`c\d\d-\d{4}`)
+	lineToken = regexp.MustCompile(`c\d{2,7}-\d{4}`)
 )
 
 // look reads what has come since he last looked, and gives the last thing that
@@ -243,7 +241,7 @@ func (k *clerk) lookAt(message string) {
 		if token == "" {
 			continue
 		}
-		name := token[:3]
+		name, _, _ := strings.Cut(token, "-")
 		k.read[name]++
 		head := lineHead.FindStringSubmatch(l)
 		if head == nil {
@@ -365,7 +363,8 @@ func tokens(c *chat) map[string][]string {
 	all := map[string][]string{}
 	for _, text := range from(c.user, simulator.FromAPI) {
 		for _, token := range lineToken.FindAllString(text, -1) {
-			all[token[:3]] = append(all[token[:3]], token)
+			name, _, _ := strings.Cut(token, "-")
+			all[name] = append(all[name], token)
 		}
 	}
 	return all
@@ -419,23 +418,5 @@ func (f *fleet) present(agents int, within time.Duration) {
 	}
 	if took := time.Since(began); took > within {
 		f.t.Errorf("all know that %d agents are there after %s, want within %s", agents, took, within)
-	}
-}
-
-// knowsBound waits until the server knows of agents that they are there.
-func (r *rig) knowsBound(agents ...string) {
-	r.t.Helper()
-	for _, id := range agents {
-		r.knows("shop", id, kefu.PresenceOnline)
-	}
-}
-
-// timed gives a test a deadline for one part of it.
-func timed(t *testing.T, what string, within time.Duration, f func()) {
-	t.Helper()
-	began := time.Now()
-	f()
-	if took := time.Since(began); took > within {
-		t.Errorf("%s took %s, want within %s", what, took, within)
 	}
 }

@@ -27,12 +27,18 @@ func TestMain(m *testing.M) {
 		main()
 	}
 	flag.Parse()
-	parallel := false
-	flag.Visit(func(f *flag.Flag) { parallel = parallel || f.Name == "test.parallel" })
-	if !parallel {
-		// These tests wait for timers and other processes more than they compute.
-		if err := flag.Set("test.parallel", "8"); err != nil {
-			panic(err) // every test binary has that flag
+	given := map[string]bool{}
+	flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	for name, value := range map[string]string{
+		"test.parallel": "8", // these tests wait for timers and other processes more than they compute
+		"rapid.checks":  "6", // of a walk with a server, each of which takes seconds
+		"rapid.steps":   "12",
+	} {
+		if given[name] {
+			continue
+		}
+		if err := flag.Set(name, value); err != nil {
+			panic(err) // this test binary has these flags
 		}
 	}
 	m.Run()
