@@ -158,7 +158,7 @@ func (b *bustle) more(n int64) {
 	for _, d := range b.done {
 		before = append(before, d.Load())
 	}
-	eventually(b.r.t, "there is traffic", func() bool {
+	within(b.r.t, patience+b.r.outage, "there is traffic", func() bool {
 		sum, least := int64(0), int64(2)
 		for i, d := range b.done {
 			since := d.Load() - before[i]
@@ -185,7 +185,9 @@ func (b *bustle) stop() {
 			}
 		}
 	})
-	eventually(b.r.t, "all that was answered well has come", func() bool {
+	// What has failed for long is tried again after up to 30 s, and what is owed to
+	// the same people comes after it.
+	within(b.r.t, 2*patience+b.r.outage, "all that was answered well has come", func() bool {
 		owed = nil
 		for _, k := range b.clerks {
 			if k.look(); k.more {

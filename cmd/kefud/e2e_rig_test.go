@@ -223,14 +223,20 @@ func onStores(t *testing.T, test func(t *testing.T, redis *redistest.Server)) {
 // eventually waits until a condition holds, looking again and again.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
+	within(t, patience, what, holds)
+}
+
+// within is eventually for what may take longer, or must not take so long.
+func within(t *testing.T, limit time.Duration, what string, holds func() bool) {
+	t.Helper()
 	ticks := time.NewTicker(10 * time.Millisecond)
 	defer ticks.Stop()
-	late := time.After(patience)
+	late := time.After(limit)
 	for !holds() {
 		select {
 		case <-ticks.C:
 		case <-late:
-			t.Fatalf("%s: not within %s", what, patience)
+			t.Fatalf("%s: not within %s", what, limit)
 		}
 	}
 }
@@ -238,11 +244,11 @@ func eventually(t *testing.T, what string, holds func() bool) {
 // await waits for something to happen in the simulated WeChat.
 func (r *rig) await(what string, holds func() bool) {
 	r.t.Helper()
-	within := patience + r.outage
-	ctx, cancel := context.WithTimeout(r.t.Context(), within)
+	limit := patience + r.outage
+	ctx, cancel := context.WithTimeout(r.t.Context(), limit)
 	defer cancel()
 	if err := r.box.Await(ctx, holds); err != nil {
-		r.t.Fatalf("%s: not within %s; faults: %v", what, within, r.box.Faults())
+		r.t.Fatalf("%s: not within %s; faults: %v", what, limit, r.box.Faults())
 	}
 }
 
