@@ -174,6 +174,7 @@ const (
 // A Said is the store's answer to an Utterance.
 type Said struct {
 	State SaidState
+	Agent AgentID   // SaidNotHis: who has the conversation; "" = nobody of ours
 	Left  int       // SaidOwed: how many more WeChat takes before the customer writes again
 	Until time.Time // of the customer's allowance
 }

@@ -11,6 +11,9 @@ const (
 	FromAgent    Direction = "agent"
 )
 
+// Ref is what the saying of a push is known by among those of its customer.
+func (d Direction) Ref(key MessageKey) string { return string(d[:1]) + ":" + string(key) }
+
 // A Saying is one relayed message of a transcript.
 type Saying struct {
 	ID        string    `json:"id"`

@@ -237,7 +237,7 @@ func (h *hearing) lost(ctx context.Context, to kefu.AgentID) (string, error) {
 	var left kefu.Left
 	comes, err := h.comesAgain(ctx)
 	if err == nil && !comes {
-		left, err = h.leave(ctx, true) // whoever has it was given what was said in it
+		left, err = h.leave(ctx, true) // it is not certain that somebody else was given what he has not had
 	}
 	if err != nil {
 		return "", err

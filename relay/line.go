@@ -20,7 +20,7 @@ const (
 // describe makes the lines of a customer's message, for the chats of a
 // switchboard. What cannot be carried is described.
 func (r *Relay) describe(board kefu.AppID, m kefu.Message) []kefu.Line {
-	texts, ref := r.texts(board), saying(kefu.FromCustomer, m.Key)
+	texts, ref := r.texts(board), kefu.FromCustomer.Ref(m.Key)
 	var lines []kefu.Line
 	switch m.Kind {
 	case kefu.KindText:
@@ -46,9 +46,6 @@ func (r *Relay) describe(board kefu.AppID, m kefu.Message) []kefu.Line {
 func picture(m kefu.Message) kefu.Line {
 	return kefu.Line{Words: kefu.Words{Text: m.URL, Media: kefu.Media{App: m.Customer.App, ID: m.MediaID}}}
 }
-
-// saying is what a saying is known by in its transcript.
-func saying(d kefu.Direction, key kefu.MessageKey) string { return string(d[:1]) + ":" + string(key) }
 
 // parts cuts a customer's text into lines that fit into a message each.
 func parts(text string) []kefu.Line {
@@ -100,7 +97,7 @@ func (r *Relay) saidBefore(ctx context.Context, m kefu.Message) []kefu.Saying {
 	if err != nil {
 		r.Logger.Warn().Err(err).Stringer("customer", m.Customer).Msg("what was said before not read")
 	}
-	itself := saying(kefu.FromCustomer, m.Key)
+	itself := kefu.FromCustomer.Ref(m.Key)
 	return slices.DeleteFunc(all, func(s kefu.Saying) bool { return s.Ref == itself })
 }
 

@@ -52,7 +52,7 @@ func (h *hearing) say(ctx context.Context, c command) (string, error) {
 	}
 	switch said.State {
 	case kefu.SaidNotHis:
-		return h.lost(ctx, "")
+		return h.lost(ctx, said.Agent)
 	case kefu.SaidTooLate:
 		return h.texts.Render(kefu.TextTooLate, h.data(kefu.TextData{})), nil
 	case kefu.SaidWaits:

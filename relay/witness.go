@@ -39,7 +39,7 @@ func (r *Relay) Ended(ctx context.Context, d kefu.Delivery, v kefu.Verdict) {
 // is withdrawn, and else by moving the conversation.
 func (r *Relay) refused(ctx context.Context, chat kefu.CustomerID, line kefu.Line, agent kefu.AgentID) error {
 	var errs []error
-	if key, ok := strings.CutPrefix(line.Ref, saying(kefu.FromCustomer, "")); ok {
+	if key, ok := strings.CutPrefix(line.Ref, kefu.FromCustomer.Ref("")); ok {
 		p := kefu.Posting{Chat: chat, Customer: line.Of, Key: kefu.MessageKey(key), Turn: noTurn}
 		_, err := r.Store.Withdraw(ctx, p, "")
 		errs = append(errs, err)

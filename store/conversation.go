@@ -41,7 +41,7 @@ func (s *Store) Receive(ctx context.Context, r kefu.Receipt) (kefu.Received, err
 		r.Ask.Group, r.AskSticky.Milliseconds(), string(r.Default), r.DefaultSticky.Milliseconds(), string(r.Reach),
 		allowed, millis(r.At.Add(window)), pushTTL.Milliseconds(), slack.Milliseconds(),
 		laneTTL.Milliseconds(), member(r.Customer), greeting[0], greeting[1],
-		greeting[3], greeting[4], words, sayingKey(kefu.FromCustomer, r.Key), r.Keep.Milliseconds(),
+		greeting[3], greeting[4], words, kefu.FromCustomer.Ref(r.Key), r.Keep.Milliseconds(),
 	}
 	reply, err := s.run(ctx, j)
 	if err != nil {
@@ -114,7 +114,7 @@ func (s *Store) Settle(ctx context.Context, st kefu.Settlement) (kefu.Settled, e
 		member(st.Customer), st.Version, string(st.Entry), st.Sticky.Milliseconds(), string(st.Agent),
 		string(st.Owner), st.Borrowed, formatAnswer(st.Answer), flag(st.Replace),
 		record, recordsKept, recordTTL.Milliseconds(),
-		st.AnswerWithin.Milliseconds(), formatAgents(st.Missed), words, sayingKey(kefu.FromCustomer, st.Key), st.Keep.Milliseconds(),
+		st.AnswerWithin.Milliseconds(), formatAgents(st.Missed), words, kefu.FromCustomer.Ref(st.Key), st.Keep.Milliseconds(),
 	}
 	for _, d := range st.Deliveries {
 		more, err := s.deliveryArgs(st.Customer, d)

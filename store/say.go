@@ -9,11 +9,6 @@ import (
 	"kefud/kefu"
 )
 
-// sayingKey tells a saying from every other of the customer.
-func sayingKey(d kefu.Direction, key kefu.MessageKey) string {
-	return string(d[:1]) + ":" + string(key)
-}
-
 // Say writes an agent's answer down, to be sent in order: one command. It is
 // owed only if the conversation is the agent's, and only while WeChat may still
 // take it. The same answer a second time does nothing and comes out the same.
@@ -22,7 +17,7 @@ func (s *Store) Say(ctx context.Context, u kefu.Utterance) (kefu.Said, error) {
 	if err != nil {
 		return kefu.Said{}, err
 	}
-	ref := sayingKey(kefu.FromAgent, u.Key)
+	ref := kefu.FromAgent.Ref(u.Key)
 	body, err := s.encodeBody(kefu.Delivery{To: u.Customer, Words: u.Words, Ref: ref, At: u.At})
 	if err != nil {
 		return kefu.Said{}, err
@@ -45,7 +40,7 @@ func (s *Store) Say(ctx context.Context, u kefu.Utterance) (kefu.Said, error) {
 	l := asList(reply)
 	switch l.number(0) {
 	case 1:
-		return kefu.Said{State: kefu.SaidNotHis}, nil
+		return kefu.Said{State: kefu.SaidNotHis, Agent: kefu.AgentID(l.text(1))}, nil
 	case 2:
 		return kefu.Said{State: kefu.SaidTooLate, Until: instant(l.number(1))}, nil
 	}

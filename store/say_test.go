@@ -49,10 +49,10 @@ func testSay(t *testing.T, b backend) {
 	same(t, "said", got, kefu.Said{Left: 4, Until: until})
 	same(t, "again", p.sayWith(u), got)
 	same(t, "a second", p.say("wang", "b"), kefu.Said{Left: 3, Until: until})
-	same(t, "not his", p.say("li", "c"), kefu.Said{State: kefu.SaidNotHis})
+	same(t, "not his", p.say("li", "c"), kefu.Said{State: kefu.SaidNotHis, Agent: "wang"})
 	other := u
 	other.Agent = "li" // the key is of his own chat
-	same(t, "not his", p.sayWith(other), kefu.Said{State: kefu.SaidNotHis})
+	same(t, "not his", p.sayWith(other), kefu.Said{State: kefu.SaidNotHis, Agent: "wang"})
 	l := p.one()
 	l.Delivery.ID = ""
 	same(t, "delivery", l.Delivery, kefu.Delivery{

@@ -5,7 +5,8 @@
 -- ARGV  1 now ms, 2 agent, 3 member, 4 TTL ms of 1, 5 TTL ms of 3 and 4, 6 idle ms, 7 slack ms,
 --       8 body, 9 words, 10 what they are known by, 11 keep transcripts for ms
 -- Returns {0, messages left, until ms, '1' = refresh the seat, version} if it is owed, the same
---         with a number below 0 if it has to wait for the customer, {1} not his, {2, until ms} too late
+--         with a number below 0 if it has to wait for the customer, {1, agent} not his but that
+--         agent's ('' = nobody's), {2, until ms} too late
 local now, idle = tonumber(ARGV[1]), tonumber(ARGV[6])
 local known = redis.call('GET', KEYS[1])
 if known then
@@ -14,7 +15,7 @@ if known then
 end
 local c = open(KEYS[2])
 local till, left = tonumber(c.mu) or 0, tonumber(c.mn) or 0
-if c.sv ~= ARGV[2] then return {1} end
+if c.sv ~= ARGV[2] then return {1, c.sv} end
 if till <= now then return {2, c.mu} end
 
 -- What is leased has its message reserved; what is held or waits to be tried again has not.
