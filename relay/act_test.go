@@ -180,6 +180,7 @@ func TestSayBeforeItIsSettled(t *testing.T) {
 	}{
 		{"just before", 100 * time.Millisecond, []kefu.Said{notHis, notHis}, "", 3},
 		{"never", 100 * time.Millisecond, []kefu.Said{notHis, notHis, notHis, notHis, notHis}, "会话 #12 已不在您这里（已转到微信客服），这条没有发出。", settleTries},
+		{"a colleague's", 3 * time.Second, []kefu.Said{{State: kefu.SaidNotHis, Agent: "li"}}, "会话 #12 已不在您这里（已转给李先生），这条没有发出。", 1},
 		{"long ago", 3 * time.Second, []kefu.Said{notHis}, "会话 #12 已不在您这里（已转到微信客服），这条没有发出。", 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

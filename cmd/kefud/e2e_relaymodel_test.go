@@ -198,24 +198,18 @@ func (w *world) customerTaps(rt *rapid.T) {
 	w.sees(rt, own{})
 }
 
-// present draws an agent who follows the account.
-func (w *world) present(rt *rapid.T) *modelChat {
+func (w *world) agentWrites(rt *rapid.T) {
 	m := w.agent(rt)
 	if m.gone {
-		rt.Skip("he has left")
+		return // who has left writes nothing
 	}
-	return m
-}
-
-func (w *world) agentWrites(rt *rapid.T) {
-	m := w.present(rt)
 	w.says(rt, m, m.aims(), "%s")
 }
 
 func (w *world) agentWritesTo(rt *rapid.T) {
-	m := w.present(rt)
-	if len(m.open) == 0 {
-		rt.Skip("nobody to write to")
+	m := w.agent(rt)
+	if m.gone || len(m.open) == 0 {
+		return // nobody to write to
 	}
 	name := rapid.SampledFrom(keys(m.open)).Draw(rt, "to")
 	m.selected, m.taken = name, false
@@ -250,7 +244,10 @@ func (w *world) says(rt *rapid.T, m *modelChat, to, form string) {
 }
 
 func (w *world) agentCommands(rt *rapid.T) {
-	m := w.present(rt)
+	m := w.agent(rt)
+	if m.gone {
+		return // who has left writes nothing
+	}
 	command := rapid.SampledFrom([]string{"列表", "帮助", "上线", "上线", "下线", "忙碌"}).Draw(rt, "command")
 	w.tell("%s commands %q and is told %q", m.id, command, m.says(command))
 	w.sees(rt, own{})
@@ -258,7 +255,10 @@ func (w *world) agentCommands(rt *rapid.T) {
 
 // agentManages gives a command about a conversation, the selected one or another.
 func (w *world) agentManages(rt *rapid.T) {
-	m := w.present(rt)
+	m := w.agent(rt)
+	if m.gone {
+		return // who has left writes nothing
+	}
 	command := rapid.SampledFrom([]string{"", "历史", "结束", "转给 wang", "转给 li"}).Draw(rt, "command")
 	to := ""
 	if len(m.open) > 0 && (command == "" || rapid.Bool().Draw(rt, "with a label")) {
