@@ -20,7 +20,7 @@ BENCHTIME := 1s
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint fmt fuzz bench clean need unit
+.PHONY: help demo test build lint fmt fuzz soak bench clean need unit
 # One after the other under -j too: tests on a busy machine fail for no reason.
 .NOTPARALLEL:
 
@@ -56,6 +56,13 @@ fmt: ## put every Go file into the format that lint asks for
 fuzz: ## run every fuzz target for FUZZTIME each (30s)
 	$(STEP) 'fuzz: every target for $(FUZZTIME)'
 	@FUZZTIME=$(FUZZTIME) sh scripts/fuzz.sh
+
+soak: need ## run what can go wrong in full length (about 2 hours) and write the figures to docs/reliability.md
+	$(STEP) 'faults, attacks and races in full length'
+	@rm -f bin/figures && mkdir -p bin
+	@KEFUD_SOAK=1 KEFUD_FIGURES=$(CURDIR)/bin/figures go test -count=1 -p 1 -timeout 4h -run '^TestReliable' ./...
+	@sh scripts/figures.sh bin/figures "$$(date +%Y-%m-%d)"
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=5m
 
 bench: ## run the benchmarks for BENCHTIME each (1s)
 	$(STEP) 'benchmarks'
