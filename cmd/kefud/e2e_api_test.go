@@ -52,7 +52,7 @@ func TestTroubleWithTheAPIDelaysNoticesAndNothingElse(t *testing.T) {
     app_id: wx%016d
     app_secret: secret-%d
     original_id: gh_%d
-    token: token
+    token: token-of-an-app
     presence: {refresh: 1s, stale_after: 1m}
     allowance: {after_message: 50, after_enter: 50} # a try that may have got through uses one up
     notices: {greeting: "greeting", waiting: ""}

@@ -116,6 +116,13 @@ func launchFleet(t *testing.T, size int, o rigOptions) *fleet {
 	}
 	r.config, err = config.Parse(f.path, []byte(o.config), lookup(env))
 	must(t, err)
+	t.Cleanup(func() {
+		var logs []*logbook
+		for _, p := range f.processes {
+			logs = append(logs, p.log)
+		}
+		f.discreet(f.urls, logs...)
+	})
 	for range size {
 		f.add()
 	}

@@ -97,6 +97,7 @@ type rig struct {
 	accounts map[string]*simulator.Account
 	agents   map[string]*simulator.Agent
 	people   int
+	asked    []*simulator.Customer // the first, whose decisions are looked at in the end
 	clock    *clock
 	tapped   map[*simulator.Customer]bool
 	outage   time.Duration // in which nothing may come about
@@ -145,10 +146,12 @@ func newRig(t *testing.T, o rigOptions) *rig {
 	ended := make(chan error, 1)
 	go func() { ended <- r.server.run(ctx, l) }()
 	t.Cleanup(func() {
+		r.discreet([]string{r.url})
 		stop()
 		if err := <-ended; err != nil {
 			t.Errorf("the server ended with: %v", err)
 		}
+		r.discreet(nil, r.log)
 		if t.Failed() {
 			t.Logf("the server's log:\n%s", r.log.tail())
 		}
@@ -285,7 +288,11 @@ func (r *rig) move(app string, online bool, agents []string) {
 // somebody makes a customer who has never been there.
 func (r *rig) somebody(app string) *simulator.Customer {
 	r.people++
-	return r.box.Customer(r.accounts[app], fmt.Sprintf("oE2E%s%s", strings.Repeat("x", 16), fmt.Sprintf("%08d", r.people)))
+	c := r.box.Customer(r.accounts[app], fmt.Sprintf("oE2E%s%s", strings.Repeat("x", 16), fmt.Sprintf("%08d", r.people)))
+	if len(r.asked) < 3 {
+		r.asked = append(r.asked, c)
+	}
+	return c
 }
 
 // well fails the test unless every customer reached a human, or will, and the
