@@ -111,6 +111,12 @@ func TestCommandLineTellsWrongUsageFromFailure(t *testing.T) {
 		{name: "forget in an unknown app", args: []string{"forget", "--config", good, "--app", "nosuch", "--openid", "o1", "--yes"}, code: exitUsage, stderr: `no app "nosuch"`},
 		{name: "forget without a token", args: []string{"forget", "--config", closed, "--app", "shop", "--openid", "o1", "--yes"}, code: exitFailed, stderr: "admin.token"},
 		{name: "simulate without a target", args: []string{"simulate"}, code: exitUsage, stderr: "target"},
+		{name: "simulate against no address", args: []string{"simulate", "--config", good, "--target", "nowhere"}, code: exitUsage, stderr: "no address of a server"},
+		{name: "simulate nobody", args: []string{"simulate", "--config", good, "--target", "http://h", "--customers", "0"}, code: exitUsage, stderr: "--customers"},
+		{name: "simulate a ramp to nothing", args: []string{"simulate", "--config", good, "--target", "http://h", "--ramp", "1s"}, code: exitUsage, stderr: "--rate"},
+		{name: "simulate before now", args: []string{"simulate", "--config", good, "--target", "http://h", "--for", "-1s"}, code: exitUsage, stderr: "--for"},
+		{name: "simulate a mix of what is no number", args: []string{"simulate", "--config", good, "--target", "http://h", "--mix", "shop=much"}, code: exitUsage, stderr: "--mix shop=much"},
+		{name: "simulate a mix of nothing", args: []string{"simulate", "--config", good, "--target", "http://h", "--mix", "nosuch=1"}, code: exitUsage, stderr: `no app "nosuch"`},
 		{name: "healthcheck without a server", args: []string{"healthcheck", "--url", "http://127.0.0.1:1/healthz"}, code: exitFailed, stderr: "healthcheck"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

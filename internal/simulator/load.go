@@ -11,12 +11,19 @@ import (
 
 // LoadOptions say whom Load plays. Shares are from 0 to 1.
 type LoadOptions struct {
-	Accounts    []*Account // customers are spread over them evenly, switchboards left out; nil = all of the Box
+	Accounts    []*Account         // customers are spread over them, switchboards left out; nil = all of the Box
+	Mix         map[string]float64 // how many customers an account gets, by name, in relation to others; one that is not named gets 1
 	Customers   int
-	Messages    int      // per customer
-	Tags        []string // session-from values, drawn evenly; nil = an empty one
-	Concurrency int      // customers at once; 0 = 1
-	Rate        float64  // pushes a second over all; 0 = as fast as the concurrency allows
+	For         time.Duration // customers come until it is over, however many; 0 = Customers of them
+	Messages    int           // per customer
+	Tags        []string      // session-from values, drawn evenly; nil = an empty one
+	Concurrency int           // customers at once; 0 = 1
+
+	// Rate is the pushes a second over all, reached within Ramp: each is due at a
+	// moment of its own, whatever became of the others, and its latency counts from
+	// then. 0 = as fast as the concurrency allows.
+	Rate float64
+	Ramp time.Duration
 
 	Cold       float64 // share of customers who write without having tapped
 	Repush     float64 // share of pushes that come again although they were answered
@@ -33,9 +40,13 @@ type LoadReport struct {
 	Accounted
 	Took        time.Duration
 	Latency     Latency // of every exchange with the server
+	Behind      int     // pushes that left late, by more than lateness: Concurrency is too low for Rate, or the machine too slow
 	Unheard     int     // exchanges without an answer
 	Unaccounted int     // customers who did not come to their end
 }
+
+// lateness is how late a push may leave without being called late.
+const lateness = 10 * time.Millisecond
 
 // Well reports whether nothing went wrong and everybody came to his end.
 func (r LoadReport) Well() bool { return r.Accounted.Well() && r.Unaccounted == 0 }
@@ -68,10 +79,7 @@ func (b *Box) Load(ctx context.Context, o LoadOptions) (LoadReport, error) {
 	if len(o.Tags) == 0 {
 		o.Tags = []string{""}
 	}
-	p := &player{box: b, o: o}
-	if o.Rate > 0 {
-		p.pace.every = time.Duration(float64(time.Second) / o.Rate)
-	}
+	p := &player{box: b, o: o, pace: pacer{rate: o.Rate, ramp: o.Ramp}}
 	start := time.Now()
 	customers, err := p.all(ctx)
 	p.Took = time.Since(start)
@@ -109,8 +117,10 @@ func (p *player) all(ctx context.Context) ([]*Customer, error) {
 		})
 	}
 	customers := make([]*Customer, 0, p.o.Customers)
-	for i := range p.o.Customers {
-		c := p.box.Customer(p.o.Accounts[i%len(p.o.Accounts)], openid(names))
+	mix := newMix(p.o.Accounts, p.o.Mix)
+	begun := time.Now()
+	for i := 0; i < p.o.Customers && p.o.For == 0 || time.Since(begun) < p.o.For; i++ {
+		c := p.box.Customer(mix.next(), openid(names))
 		customers = append(customers, c)
 		//nolint:gosec // as above
 		parts <- part{c, rand.New(rand.NewPCG(p.o.Seed, uint64(i)+2))}
@@ -167,55 +177,71 @@ func (c *Customer) leaveDesk() {
 
 // send sends one push at its time, as often as chance will have it.
 func (p *player) send(ctx context.Context, push *Push, rng *rand.Rand) error {
-	if err := p.pace.wait(ctx); err != nil {
+	late, err := p.pace.wait(ctx)
+	if err != nil {
 		return err
 	}
 	if rng.Float64() < p.o.Twice {
 		results, err := push.SendTwice(ctx)
-		p.note(results[0])
-		p.note(results[1])
+		p.note(results[0], late)
+		p.note(results[1], late)
 		return err
 	}
 	result, err := push.Send(ctx)
-	p.note(result)
+	p.note(result, late)
 	if err == nil && rng.Float64() < p.o.Repush && len(result.Attempts) > 0 {
 		result, err = push.Repush(ctx)
-		p.note(result)
+		p.note(result, 0)
 	}
 	return err
 }
 
-func (p *player) note(r Result) {
+// note counts what a push came to that left so late.
+func (p *player) note(r Result, late time.Duration) {
 	if p.o.Reply != nil && r.Push != nil {
 		p.o.Reply(r)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if late > lateness {
+		p.Behind++
+	}
 	for _, a := range r.Attempts {
-		p.took = append(p.took, a.Took)
+		p.took = append(p.took, a.Took+late)
 		if !a.Heard {
 			p.Unheard++
 		}
 	}
 }
 
-// A pacer hands out moments at even intervals. Time that nobody used is not
-// made up for by a burst.
-type pacer struct {
-	every time.Duration // 0 = now is as good as any
-	mu    sync.Mutex
-	next  time.Time
+// A mix spreads customers over accounts.
+type mix struct {
+	accounts []*Account
+	shares   []float64
+	had      []float64
 }
 
-// wait waits for the next moment.
-func (p *pacer) wait(ctx context.Context) error {
-	p.mu.Lock()
-	now := time.Now()
-	if p.next.Before(now) {
-		p.next = now
+func newMix(accounts []*Account, shares map[string]float64) *mix {
+	m := &mix{had: make([]float64, len(accounts)), accounts: accounts}
+	for _, a := range accounts {
+		share, ok := shares[a.o.Name]
+		if !ok {
+			share = 1
+		}
+		m.shares = append(m.shares, share)
 	}
-	due := p.next.Sub(now)
-	p.next = p.next.Add(p.every)
-	p.mu.Unlock()
-	return wait(ctx, due)
+	return m
+}
+
+// next is the account that has the fewest customers for its share; with all
+// shares 0 the first.
+func (m *mix) next() *Account {
+	best := 0
+	for i := range m.accounts {
+		if m.shares[i] > 0 && (m.shares[best] <= 0 || (m.had[i]+1)/m.shares[i] < (m.had[best]+1)/m.shares[best]) {
+			best = i
+		}
+	}
+	m.had[best]++
+	return m.accounts[best]
 }

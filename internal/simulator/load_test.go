@@ -2,11 +2,13 @@ package simulator
 
 import (
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -172,11 +174,121 @@ func TestLatency(t *testing.T) {
 	for i := range 200 {
 		took = append(took, time.Duration(200-i)*time.Millisecond)
 	}
-	want := Latency{Count: 200, P50: 100 * time.Millisecond, P90: 180 * time.Millisecond, P99: 198 * time.Millisecond, Max: 200 * time.Millisecond}
-	if got := newLatency(took); got != want {
-		t.Errorf("latency = %+v, want %+v", got, want)
+	l := newLatency(took)
+	for percent, want := range map[float64]int{0: 1, 50: 100, 90: 180, 99: 198, 99.9: 200, 100: 200} {
+		if got := l.At(percent); got != time.Duration(want)*time.Millisecond || l.Count() != 200 {
+			t.Errorf("%g %% of %d do not exceed %s, want %d ms", percent, l.Count(), got, want)
+		}
 	}
-	if got := newLatency([]time.Duration{7}); got.P50 != 7 || got.P99 != 7 || got.Max != 7 {
-		t.Errorf("of one: %+v", got)
+	one := newLatency([]time.Duration{7})
+	if one.At(50) != 7 || one.At(99) != 7 || one.At(100) != 7 || (Latency{}).At(50) != 0 {
+		t.Errorf("of one: %s, of none: %s", one.At(50), Latency{}.At(50))
+	}
+}
+
+func TestLatencyHistogramAndPlot(t *testing.T) {
+	t.Parallel()
+	var took []time.Duration
+	for range 90 {
+		took = append(took, 800*time.Microsecond)
+	}
+	for range 9 {
+		took = append(took, 3*time.Millisecond)
+	}
+	l := newLatency(append(took, 40*time.Millisecond))
+	var b strings.Builder
+	if err := l.Histogram(&b); err != nil {
+		t.Fatal(err)
+	}
+	want := "   ≤ 1ms        90  90.00 % " + strings.Repeat("█", 40) + `
+   ≤ 2ms         0   0.00 %
+   ≤ 5ms         9   9.00 % ████
+  ≤ 10ms         0   0.00 %
+  ≤ 20ms         0   0.00 %
+  ≤ 50ms         1   1.00 % ▏
+`
+	if b.String() != want {
+		t.Errorf("histogram\n%swant\n%s", b.String(), want)
+	}
+	for _, l := range []Latency{l, {}, newLatency([]time.Duration{0}), newLatency([]time.Duration{time.Millisecond, time.Millisecond})} {
+		b.Reset()
+		if err := l.Plot(&b, "a <title> & more"); err != nil {
+			t.Fatal(err)
+		}
+		var svg struct {
+			Texts []string `xml:"text"`
+		}
+		if err := xml.Unmarshal([]byte(b.String()), &svg); err != nil || svg.Texts[0] != "a <title> & more" || strings.Contains(b.String(), "NaN") || strings.Contains(b.String(), "Inf") {
+			t.Errorf("of %d: %v\n%s", l.Count(), err, b.String())
+		}
+	}
+}
+
+// A push's latency counts from the moment that it was due, also when its turn
+// comes late because the one before it took long.
+func TestLoadIsAnOpenLoop(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Options{Now: time.Now}, account())
+		w.server.answer = func(*http.Request, heard) answer {
+			<-time.After(time.Second)
+			return answer{body: "success"}
+		}
+		r, err := w.Load(t.Context(), LoadOptions{Customers: 1, Messages: 4, Concurrency: 1, Rate: 10, Cold: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Due at 0, 0.1, 0.2 and 0.3 s, they leave at 0, 1, 2 and 3 s.
+		if got := []time.Duration{r.Latency.At(0), r.Latency.At(50), r.Latency.At(75), r.Latency.At(100)}; !slices.Equal(got, []time.Duration{
+			1000 * time.Millisecond, 1900 * time.Millisecond, 2800 * time.Millisecond, 3700 * time.Millisecond,
+		}) || r.Behind != 3 {
+			t.Errorf("latencies %v, %d left late", got, r.Behind)
+		}
+	})
+}
+
+func TestLoadRampsUp(t *testing.T) {
+	t.Parallel()
+	p := pacer{rate: 100, ramp: 2 * time.Second}
+	for n, want := range map[int]time.Duration{0: 0, 25: time.Second, 100: 2 * time.Second, 101: 2010 * time.Millisecond, 200: 3 * time.Second} {
+		if got := p.offset(n).Round(time.Millisecond); got != want {
+			t.Errorf("push %d is due after %s, want %s", n, got, want)
+		}
+	}
+}
+
+func TestLoadGoesOnForATime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Options{Now: time.Now}, account())
+		r, err := w.Load(t.Context(), LoadOptions{For: 10 * time.Second, Messages: 1, Concurrency: 4, Rate: 20, Cold: 1})
+		if err != nil || r.Messages < 200 || r.Messages > 205 {
+			t.Errorf("%d messages in 10 s at 20 a second, %v", r.Messages, err)
+		}
+	})
+}
+
+func TestMixSpreadsCustomers(t *testing.T) {
+	t.Parallel()
+	var accounts []*Account
+	for _, name := range []string{"one", "two", "three"} {
+		accounts = append(accounts, &Account{o: AccountOptions{Name: name}})
+	}
+	for _, tt := range []struct {
+		shares map[string]float64
+		want   string
+	}{
+		{nil, "one two three one two three"},
+		{map[string]float64{"two": 2}, "two one two three two one"},
+		{map[string]float64{"one": 0, "three": 0}, "two two two two two two"},
+	} {
+		m := newMix(accounts, tt.shares)
+		var got []string
+		for range 6 {
+			got = append(got, m.next().o.Name)
+		}
+		if got := strings.Join(got, " "); got != tt.want {
+			t.Errorf("%v: %s, want %s", tt.shares, got, tt.want)
+		}
 	}
 }

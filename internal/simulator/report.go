@@ -3,7 +3,6 @@ package simulator
 import (
 	"fmt"
 	"io"
-	"slices"
 	"text/tabwriter"
 	"time"
 )
@@ -129,23 +128,6 @@ func (a *Accounted) count(f Fate) *int {
 	}
 }
 
-// A Latency sums up how long answers took. The percentiles are exact.
-type Latency struct {
-	Count              int
-	P50, P90, P99, Max time.Duration
-}
-
-// newLatency sorts what was measured.
-func newLatency(took []time.Duration) Latency {
-	if len(took) == 0 {
-		return Latency{}
-	}
-	slices.Sort(took)
-	// The nearest rank: the smallest that at least p percent do not exceed.
-	at := func(p int) time.Duration { return took[(len(took)*p+99)/100-1] }
-	return Latency{Count: len(took), P50: at(50), P90: at(90), P99: at(99), Max: took[len(took)-1]}
-}
-
 // rows gives every number a name and an explanation.
 func (a Accounted) rows(row func(name string, value any, what string)) {
 	row("customers", a.Customers, "who did anything")
@@ -187,18 +169,21 @@ func (r LoadReport) Print(w io.Writer, faults []Fault) error {
 	r.Accounted.rows(row)
 	row("unheard", r.Unheard, "pushes without an answer in time")
 	row("unaccounted", r.Unaccounted, "customers who did not come to their end")
-	l := r.Latency
+	row("behind", r.Behind, fmt.Sprintf("pushes that left more than %s late", lateness))
 	for _, q := range []struct {
-		name string
-		took time.Duration
-	}{{"p50", l.P50}, {"p90", l.P90}, {"p99", l.P99}, {"max", l.Max}} {
-		row(q.name, q.took.Round(10*time.Microsecond), "until the answer")
+		name    string
+		percent float64
+	}{{"p50", 50}, {"p90", 90}, {"p99", 99}, {"p99.9", 99.9}, {"max", 100}} {
+		row(q.name, r.Latency.At(q.percent).Round(10*time.Microsecond), "until the answer")
 	}
 	if r.Took > 0 {
 		row("pushes/s", fmt.Sprintf("%.0f", float64(r.Pushes)/r.Took.Seconds()), fmt.Sprintf("over %s", r.Took.Round(time.Millisecond)))
 	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("print report: %w", err)
+	}
+	if err := r.Latency.Histogram(w); err != nil {
+		return err
 	}
 	for i, f := range faults[:min(len(faults), shownFaults)] {
 		if _, err := fmt.Fprintf(w, "broken %d: %s\n", i+1, f); err != nil {
