@@ -59,3 +59,36 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 }
+
+// Reading a push as WeChat writes it stays cheap: what it allocates does not
+// depend on the machine.
+func TestOpenAllocatesLittle(t *testing.T) { //nolint:paralleltest // allocations are counted over all goroutines
+	s := samples()[0]
+	for _, tt := range []struct {
+		way       string
+		xml, json float64
+	}{{inClear, 5, 3}, {sealed, 12, 10}} {
+		for message, most := range map[string]float64{s.xml: tt.xml, s.json: tt.json} {
+			c := mustCodec(t, CodecOptions{Encryption: Compatible})
+			q, body := wrap(t, tt.way, message)
+			got := testing.AllocsPerRun(100, func() {
+				if _, err := c.Open(q, []byte(body)); err != nil {
+					t.Fatal(err)
+				}
+			})
+			if got > most+1 { // one is the body, and the race detector's are none
+				t.Errorf("%s: %.0f allocations, want at most %.0f:\n%s", tt.way, got, most+1, message)
+			}
+		}
+	}
+}
+
+func TestOrdinaryMessagesNeedNoStandardDecoder(t *testing.T) {
+	t.Parallel()
+	for _, s := range samples() {
+		got, ok := scanJSON(s.json)
+		if want, read := readStandardJSON([]byte(s.json)); !ok || !read || got != want {
+			t.Errorf("scanJSON(%s) = %+v, %t, want %+v", s.json, got, ok, want)
+		}
+	}
+}

@@ -146,12 +146,22 @@ func FuzzMessageJSON(f *testing.F) {
 	}
 	f.Add("{\"Content\":\"a\nb\\u4f60\xe6\",\"MsgId\":1e400,\"MsgType\":null}")
 	f.Add(`{"MsgId":"0","MsgId":18446744073709551616,"Title":["a",{"b":"}"}]}`)
+	f.Add(`{ "encrypt" : "a", "Encrypt" : 12 , "encrypt":"b","Content":"\\\/\n\"" , "CreateTime":0 } `)
+	f.Add(`{"CreateTime":01}`)
+	f.Add(`{"CreateTime":1.5,"MsgId":-1}`)
+	f.Add(`{"Content":"a",}`)
+	f.Add(`{}{}`)
 	c := mustCodec(f, CodecOptions{Encryption: Plain})
 	f.Fuzz(func(t *testing.T, text string) {
 		if !strings.HasPrefix(text, "{") {
 			return
 		}
 		openBothWays(t, c, text)
+		if got, ok := scanJSON(text); ok {
+			if want, ok := readStandardJSON([]byte(text)); !ok || got != want {
+				t.Fatalf("scanJSON(%q) = %+v, the standard way has %+v, %t", text, got, want, ok)
+			}
+		}
 		members := map[string]any{}
 		d := json.NewDecoder(strings.NewReader(text))
 		d.UseNumber()

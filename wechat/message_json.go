@@ -12,6 +12,14 @@ import (
 // https://github.com/node-webot/co-wechat-api/pull/64,
 // https://github.com/zhayujie/CowAgent/pull/2810, read 2026-11.
 func readJSON(body []byte) (fields, bool) {
+	if f, ok := scanJSON(string(body)); ok {
+		return f, true
+	}
+	return readStandardJSON(body)
+}
+
+// readStandardJSON is readJSON of anything, by encoding/json.
+func readStandardJSON(body []byte) (fields, bool) {
 	var f fields
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(body, &members); err != nil {
