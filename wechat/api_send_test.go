@@ -293,8 +293,9 @@ func TestTimeouts(t *testing.T) {
 		return true
 	}
 	t.Run("of the client", func(t *testing.T) {
-		c := f.client(func(o *ClientOptions) { o.Timeout = 50 * time.Millisecond })
+		c := f.client()
 		fakeAPIWarm(t, f, c, hangs)
+		c.timeout = 50 * time.Millisecond
 		e := fakeAPIError(t, fakeAPISend(t, c))
 		if e.Reason() != "timeout" || !e.Retryable() || !e.MaybeSent() || !errors.Is(e, context.DeadlineExceeded) {
 			t.Errorf("error %v, maybe sent %v", e, e.MaybeSent())
@@ -302,13 +303,14 @@ func TestTimeouts(t *testing.T) {
 		fakeAPIHidden(t, e.Error())
 	})
 	t.Run("in the middle of the answer", func(t *testing.T) {
-		c := f.client(func(o *ClientOptions) { o.Timeout = 50 * time.Millisecond })
+		c := f.client()
 		fakeAPIWarm(t, f, c, func(w http.ResponseWriter, r *http.Request) bool {
 			_, _ = w.Write([]byte(`{"errcode":`))
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
 			return true
 		})
+		c.timeout = 300 * time.Millisecond // enough for the beginning of the answer
 		e := fakeAPIError(t, fakeAPISend(t, c))
 		if e.Reason() != "timeout" || !e.MaybeSent() || e.Status != 200 {
 			t.Errorf("error %v, maybe sent %v", e, e.MaybeSent())
