@@ -24,9 +24,9 @@ type SelectState uint8
 const (
 	SelectFound   SelectState = iota
 	SelectNone                // there is no open conversation
-	SelectMany                // several are open and none is selected
+	SelectMany                // there are conversations and none is selected
 	SelectUnknown             // no conversation has that label
-	SelectLost                // the selected one was taken from him since he last wrote
+	SelectLost                // one that he may mean was taken from him since he last wrote
 )
 
 // An Open is a conversation as an agent's chat has it.
@@ -76,7 +76,8 @@ type Leaving struct {
 	Customer CustomerID
 	At       time.Time
 	Idle     time.Duration
-	To       string // a word on who has it now, for the agent; "" = he ended it himself
+	Taken    bool   // from him; else he gave it up himself
+	To       string // Taken: a word on who has it now, for the agent; "" = that is not known
 	Missed   bool   // he did not answer in time
 	Keeps    bool   // he is still sent what he has not had: nobody else will be
 }

@@ -213,7 +213,7 @@ func TestClose(t *testing.T) {
 	if diff := cmp.Diff([]kefu.Closing{want}, s.closings); diff != "" {
 		t.Errorf("closed (-want +got):\n%s", diff)
 	}
-	if l := s.leavings[0]; !l.Keeps || l.To != "" || l.Missed {
+	if l := s.leavings[0]; !l.Keeps || l.Taken || l.To != "" || l.Missed {
 		t.Errorf("left %+v, want what nobody has read kept", l)
 	}
 	mall := two()

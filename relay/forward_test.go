@@ -408,7 +408,7 @@ func TestLeave(t *testing.T) {
 			var words []string
 			for _, l := range s.leavings {
 				words = append(words, l.To)
-				if l.Missed != tt.missed || l.Chat != wangChat || l.Customer != ann || l.Keeps != (tt.to == "") {
+				if !l.Taken || l.Missed != tt.missed || l.Chat != wangChat || l.Customer != ann || l.Keeps != (tt.to == "") {
 					t.Errorf("left %+v", l)
 				}
 			}

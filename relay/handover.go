@@ -68,7 +68,7 @@ func (r *Relay) Leave(ctx context.Context, h kefu.Handover, missed bool) {
 		to = r.name(h.Agent)
 	}
 	left, err := r.Store.Leave(ctx, kefu.Leaving{
-		Chat: chat.ID, Customer: h.Customer, At: h.At, Idle: r.idle(h.Customer.App), Missed: missed,
+		Chat: chat.ID, Customer: h.Customer, At: h.At, Idle: r.idle(h.Customer.App), Taken: true, Missed: missed,
 		To: texts.Render(kefu.TextTo, kefu.TextData{Agent: to}), Keeps: h.Agent == "" || h.Unread,
 	})
 	if err != nil {

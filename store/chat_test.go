@@ -225,7 +225,7 @@ func (c *chat) withdraw(p kefu.Posting, id string, want bool) {
 
 func (c *chat) leave(user, to string) kefu.Left {
 	c.Helper()
-	got, err := c.s.Leave(c.Context(), kefu.Leaving{Chat: c.id, Customer: of(user), At: c.at(), Idle: idle, To: to})
+	got, err := c.s.Leave(c.Context(), kefu.Leaving{Chat: c.id, Customer: of(user), At: c.at(), Idle: idle, Taken: to != "", To: to})
 	if err != nil {
 		c.Fatalf("leave: %v", err)
 	}

@@ -217,6 +217,9 @@ func (m *chatModel) withdraw(l *modelLine) bool {
 		if m.selected == l.label {
 			m.selected = 0
 		}
+		if l.doubt && m.selected == 0 && m.lost == 0 {
+			m.lost = l.label
+		}
 	}
 	return true
 }
@@ -230,7 +233,6 @@ func (m *chatModel) hear(h kefu.Hearing) (kefu.SelectState, int) {
 		}
 		m.held = false
 	}
-	only := m.only(h.At)
 	switch {
 	case !h.Target:
 		return kefu.SelectNone, 0
@@ -244,11 +246,8 @@ func (m *chatModel) hear(h kefu.Hearing) (kefu.SelectState, int) {
 	case m.by(m.selected) != nil:
 		return kefu.SelectFound, m.selected
 	case m.lost > 0:
-		m.selected, m.lost = only, 0
+		m.selected, m.lost = m.only(h.At), 0
 		return kefu.SelectLost, 0
-	case only > 0:
-		m.selected = only
-		return kefu.SelectFound, only
 	case len(m.open) > 0:
 		return kefu.SelectMany, 0
 	}
@@ -274,10 +273,14 @@ func (m *chatModel) leave(user string, taken bool, now time.Time) kefu.Left {
 	}
 	delete(m.open, user)
 	got.Label, got.WasHis = o.label, m.selected == o.label
+	if got.WasHis {
+		m.selected = 0
+	}
 	switch {
-	case got.WasHis && taken:
-		m.selected, m.lost = 0, o.label
-	case got.WasHis:
+	case m.selected > 0 || m.lost > 0:
+	case taken:
+		m.lost = o.label
+	default:
 		m.selected = m.only(now)
 		got.Only = m.selected
 	}
@@ -481,7 +484,7 @@ func (w *chatWalk) hear(t *rapid.T) {
 			h.Label, h.Select = rapid.IntRange(1, w.m.given+1).Draw(t, "label"), rapid.Bool().Draw(t, "select")
 		}
 	})
-	only, selected, lost := w.m.only(h.At), w.m.selected, w.m.lost
+	selected, lost := w.m.selected, w.m.lost
 	state, label := w.m.hear(h)
 	got := w.c.hearWith(h)
 	same(w, "state", got.State, state)
@@ -490,7 +493,7 @@ func (w *chatWalk) hear(t *rapid.T) {
 		return
 	}
 	same(w, "target", got.Target.Label, label)
-	if state == kefu.SelectFound && label != h.Label && label != selected && label != only {
+	if state == kefu.SelectFound && label != h.Label && label != selected {
 		w.Errorf("%d is meant, which nobody selected", label)
 	}
 }
@@ -499,7 +502,7 @@ func (w *chatWalk) leave(t *rapid.T) {
 	w.tick()
 	user := rapid.SampledFrom([]string{"u1", "u2", "u3"}).Draw(t, "user")
 	to := rapid.SampledFrom([]string{"", "li"}).Draw(t, "to")
-	got, err := w.c.s.Leave(w.c.Context(), kefu.Leaving{Chat: w.c.id, Customer: of(user), At: w.c.at(), Idle: modelIdle, To: to})
+	got, err := w.c.s.Leave(w.c.Context(), kefu.Leaving{Chat: w.c.id, Customer: of(user), At: w.c.at(), Idle: modelIdle, Taken: to != "", To: to})
 	if err != nil {
 		w.Fatalf("leave: %v", err)
 	}

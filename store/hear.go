@@ -163,8 +163,8 @@ func (s *Store) leave(ctx context.Context, l kefu.Leaving, notes bool) (kefu.Lef
 		op: "leave", place: p, script: s.scripts.leave,
 		names: []string{s.keys.chat(l.Chat), s.keys.labels(l.Chat), s.keys.chatLane(l.Chat)},
 		args: []any{
-			millis(l.At), member(l.Customer), l.To, flag(l.Missed), l.Idle.Milliseconds(), flag(notes), chatTTL.Milliseconds(),
-			flag(l.Keeps),
+			millis(l.At), member(l.Customer), flag(l.Taken), l.To, flag(l.Missed), l.Idle.Milliseconds(), flag(notes),
+			chatTTL.Milliseconds(), flag(l.Keeps),
 		},
 	})
 	if err != nil {

@@ -227,9 +227,9 @@ func testHearSelection(t *testing.T, b backend) {
 	c.post("u4", "d")
 	c.means("three are left", kefu.SelectMany, 0)
 	same(t, "he ends another", c.leave("u3", ""), kefu.Left{Label: 3, Dropped: 0})
-	same(t, "he ends another", c.leave("u4", ""), kefu.Left{Label: 4, Dropped: 1})
-	c.means("the only one left", kefu.SelectFound, 1)
+	same(t, "he ends another", c.leave("u4", ""), kefu.Left{Label: 4, Only: 1, Dropped: 1})
 	same(t, "selected", c.selected(), 1)
+	c.means("the only one left", kefu.SelectFound, 1)
 	c.post("u5", "e")
 	same(t, "he ends that, too", c.leave("u1", ""), kefu.Left{Label: 1, Only: 5, WasHis: true})
 	c.means("the only one left", kefu.SelectFound, 5)
@@ -314,12 +314,97 @@ func testHearLost(t *testing.T, b backend) {
 	c.means("another was taken", kefu.SelectFound, 4)
 }
 
+// A conversation that is taken away while none is selected may be the one that
+// the agent means: his next words are for nobody, least of all for who comes next.
+func testHearLostUnselected(t *testing.T, b backend) {
+	unselected := func(t *testing.T) *chat {
+		c := newChat(t, b)
+		for _, user := range []string{"u1", "u2", "u3"} {
+			c.post(user, "a")
+		}
+		c.leave("u1", "li")
+		c.means("he learns of it", kefu.SelectLost, 0)
+		return c
+	}
+	for _, tt := range []struct {
+		name string
+		then func(c *chat)
+		lost int
+		next kefu.SelectState
+		at   int
+	}{
+		{"one, and one stays", func(c *chat) { c.leave("u2", "li") }, 2, kefu.SelectFound, 3},
+		{"one after the other", func(c *chat) { c.leave("u2", "li"); c.leave("u3", "li") }, 2, kefu.SelectNone, 0},
+		{"all, and another comes", func(c *chat) { c.leave("u2", "li"); c.leave("u3", "li"); c.post("u4", "a") }, 2, kefu.SelectFound, 4},
+		{"the only one, and another comes", func(c *chat) {
+			c.leave("u2", "li")
+			c.means("he learns of it", kefu.SelectLost, 0)
+			c.leave("u3", "li")
+			c.post("u4", "a")
+		}, 3, kefu.SelectFound, 4},
+		{"the only one that he left himself, and another comes", func(c *chat) {
+			same(t, "he ends one", c.leave("u2", "").Only, 3)
+			c.leave("u3", "li")
+			c.post("u4", "a")
+		}, 3, kefu.SelectFound, 4},
+		{"one that is over, and another comes", func(c *chat) {
+			c.later(idle + time.Second)
+			c.leave("u2", "li")
+			c.post("u4", "a")
+		}, 2, kefu.SelectFound, 4},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := unselected(t)
+			tt.then(c)
+			same(t, "selected", c.selected(), 0)
+			if got := c.means("lost", kefu.SelectLost, 0); got.Lost != tt.lost {
+				t.Errorf("heard %+v, want %d lost", got, tt.lost)
+			}
+			c.means("then", tt.next, tt.at)
+		})
+	}
+	t.Run("time selects nothing", func(t *testing.T) {
+		t.Parallel()
+		c := unselected(t)
+		c.later(idle)
+		c.post("u3", "a")
+		c.later(time.Millisecond)
+		c.means("one is over by now", kefu.SelectMany, 0)
+		c.post("u3", "a")
+		c.means("the other writes", kefu.SelectFound, 3)
+	})
+}
+
+// A conversation that goes to somebody else because it was not certain whether
+// the agent has it may be what he answers.
+func testHearLostInDoubt(t *testing.T, b backend) {
+	for _, doubt := range []bool{false, true} {
+		c := newChat(t, b)
+		p := c.posting("u1", line("a"))
+		last := c.postWith(p).Last
+		lane := c.is("on its way", last, kefu.DrawMine).Lane
+		c.finish(lane, kefu.Verdict{Outcome: kefu.OutcomeRetry, Doubt: doubt, Ledger: kefu.LedgerSpent, Due: c.at()})
+		c.withdraw(p, last, true)
+		c.post("u2", "b")
+		if !doubt {
+			c.means("he has had nothing of it", kefu.SelectFound, 2)
+			continue
+		}
+		same(t, "selected", c.selected(), 0)
+		if got := c.means("he may have", kefu.SelectLost, 0); got.Lost != 1 || got.LostTo != "" {
+			t.Errorf("heard %+v, want 1 lost, to nobody knows whom", got)
+		}
+		c.means("then", kefu.SelectFound, 2)
+	}
+}
+
 func testHearMisses(t *testing.T, b backend) {
 	c := newChat(t, b)
 	miss := func(user string, want int) {
 		t.Helper()
 		c.post(user, "a")
-		got, err := c.s.Leave(t.Context(), kefu.Leaving{Chat: c.id, Customer: of(user), At: c.at(), Idle: idle, To: "li", Missed: true})
+		got, err := c.s.Leave(t.Context(), kefu.Leaving{Chat: c.id, Customer: of(user), At: c.at(), Idle: idle, Taken: true, To: "li", Missed: true})
 		if err != nil || got.Misses != want {
 			t.Errorf("left %+v, %v; want %d misses", got, err, want)
 		}

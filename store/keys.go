@@ -119,7 +119,7 @@ import (
 // The fields of a chat, all of them optional:
 //
 //	st state                        sel selected label, sw as of when (ms)
-//	tomb label taken from him, a space, who has it
+//	tomb label taken from him, a space, who has it ('' = not known); nothing is selected then
 //	mn messages allowed, mu until when; rm as above             pu the mu that others know of
 //	al mn as it was when he wrote
 //	tw 1 = told that more waits     hd 1 = all is held until he writes

@@ -170,6 +170,8 @@ var suite = []struct {
 	{"HearSelection", testHearSelection},
 	{"HearOver", testHearOver},
 	{"HearLost", testHearLost},
+	{"HearLostUnselected", testHearLostUnselected},
+	{"HearLostInDoubt", testHearLostInDoubt},
 	{"HearMisses", testHearMisses},
 	{"HearHint", testHearHint},
 	{"HearLabels", testHearLabels},

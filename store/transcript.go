@@ -205,7 +205,7 @@ func (s *Store) forgetSeats(ctx context.Context, c kefu.CustomerID, conversation
 		return err
 	}
 	for _, chat := range chats {
-		if _, err := s.leave(ctx, kefu.Leaving{Chat: chat.ID, Customer: c, At: s.now(), Idle: time.Hour, To: "-"}, true); err != nil {
+		if _, err := s.leave(ctx, kefu.Leaving{Chat: chat.ID, Customer: c, At: s.now(), Idle: time.Hour, Taken: true}, true); err != nil {
 			return err
 		}
 	}

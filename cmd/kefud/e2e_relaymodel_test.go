@@ -66,7 +66,7 @@ type (
 		*chat
 		open     map[string]int // labels of his customers
 		selected string         // "" = nobody
-		taken    bool           // the selected one was taken from him, and he has not written since
+		taken    bool           // the selected one, or one while none was, was taken from him, and he has not written since
 		gone     bool
 	}
 )
@@ -97,8 +97,8 @@ type own struct {
 
 // sees brings the model up to what is open in the chats now, by the rules of
 // selection: a conversation that comes is selected if there is no other; one
-// that is taken away leaves the agent without a selection; one that he gave away
-// himself leaves him the only one there is.
+// that is taken away leaves the agent without a selection, unless he has another
+// selected; one that he gave away himself leaves him the only one there is.
 func (w *world) sees(rt *rapid.T, by own) {
 	for _, m := range w.chats {
 		now := map[string]int{}
@@ -113,9 +113,11 @@ func (w *world) sees(rt *rapid.T, by own) {
 			delete(m.open, name)
 			w.count["taken out"]++
 			mine := by == own{m, name}
-			if comes = comes || mine; m.selected == name {
-				m.selected, m.taken = "", !mine
+			if m.selected == name {
+				m.selected = ""
 			}
+			comes = comes || mine
+			m.taken = m.taken || (m.selected == "" && !mine)
 		}
 		for name, label := range now {
 			comes = comes || m.open[name] != label
@@ -141,12 +143,12 @@ func (m *modelChat) selectOnly() {
 	}
 }
 
-// aims gives whom a message without a label is for. If the selected one was taken
-// from him it is for nobody: he may not have known.
+// aims gives whom a message without a label is for. If one that he may mean was
+// taken from him it is for nobody: he may not have known.
 func (m *modelChat) aims() string {
-	taken := m.taken
-	m.taken = false
-	if m.selectOnly(); taken {
+	if m.taken {
+		m.taken = false
+		m.selectOnly()
 		return ""
 	}
 	return m.selected

@@ -40,8 +40,9 @@ local function place(chat, labels, label, w)
   local at = redis.call('HMGET', chat, 'sel', 'tomb')
   local selected = (at[1] or '') ~= '' and record(labels, at[1])
   if selected and w.now - tonumber(selected.last) <= w.idle then return label end
-  if (at[2] or '') == '' and only(records(labels), w.now, w.idle, '') == label then
-    redis.call('HSET', chat, 'sel', label, 'sw', (at[1] or '') ~= '' and w.now or 0)
+  local all = records(labels)
+  if (at[2] or '') == '' and only(all, w.now, w.idle, '') == label then
+    redis.call('HSET', chat, 'sel', label, 'sw', ((at[1] or '') ~= '' or #all > 1) and w.now or 0)
   end
   return label
 end

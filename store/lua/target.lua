@@ -9,10 +9,11 @@ end
 
 local function found(word, label) return {word = word, label = label, lost = '', to = ''} end
 
--- target finds the conversation of want.label, or the selected one if that is 0;
--- the only open one is selected by itself. If the selected one was taken from
--- the agent, the first message after that goes to nobody: he may not know yet.
--- Nor does a message that he wrote before the selection became what it is.
+-- target finds the conversation of want.label, or the selected one if that is 0.
+-- Nothing is selected because time has passed, and no other is open any more. If
+-- one that he may mean was taken from the agent, the first message after that
+-- goes to nobody: he may not know yet. Nor does a message that he wrote before the
+-- selection became what it is.
 local function target(chat, all, want)
   if want.label ~= '0' then
     if not holder(all, want.label) then return found('unknown', want.label) end
@@ -25,15 +26,11 @@ local function target(chat, all, want)
     if want.said > 0 and want.said < (tonumber(at[3] or '') or 0) then return found('many', '') end
     return found('found', selected)
   end
-  local label = only(all, want.now, want.idle, '')
   if tomb ~= '' then
     local lost, to = string.match(tomb, '^(%d+) (.*)$')
+    local label = only(all, want.now, want.idle, '')
     choose(chat, label, want.now)
     return {word = 'lost', label = label, lost = lost, to = to}
-  end
-  if label ~= '' then
-    choose(chat, label, 0)
-    return found('found', label)
   end
   return found(#all == 0 and 'none' or 'many', '')
 end
