@@ -299,6 +299,7 @@ type chatWalk struct {
 	*rapid.T
 	c       *chat
 	m       *chatModel
+	calls   *atomic.Int64
 	step    int
 	lines   []*modelLine
 	leases  []chatLease
@@ -308,7 +309,11 @@ type chatWalk struct {
 
 // The store does with an agent's chat what the model does, whatever is asked of
 // it in whatever order.
-func testChatModel(t *testing.T, b backend) {
+func testChatModel(t *testing.T, b backend) { walkChatModel(t, b, &atomic.Int64{}) }
+
+// walkChatModel walks, and counts the calls.
+func walkChatModel(t *testing.T, b backend, calls *atomic.Int64) {
+	t.Helper()
 	rapid.Check(t, func(rt *rapid.T) {
 		clock := &atomic.Int64{}
 		o := b.options()
@@ -318,7 +323,7 @@ func testChatModel(t *testing.T, b backend) {
 			rt.Fatalf("open store: %v", err)
 		}
 		defer s.Close() //nolint:errcheck // what is wrong with it has shown by then
-		w := &chatWalk{T: rt, c: chatAt(t, s, "wang"), m: &chatModel{open: map[string]*modelOpen{}}, arrived: map[string]*modelLine{}}
+		w := &chatWalk{T: rt, c: chatAt(t, s, "wang"), m: &chatModel{open: map[string]*modelOpen{}}, arrived: map[string]*modelLine{}, calls: calls}
 		w.c.clock = clock
 		w.c.state(kefu.ChatOnline)
 		rt.Repeat(map[string]func(*rapid.T){
@@ -511,6 +516,7 @@ func (w *chatWalk) leave(t *rapid.T) {
 
 // check holds after every call.
 func (w *chatWalk) check(*rapid.T) {
+	w.calls.Add(1)
 	items, err := w.c.s.Client().LRange(w.c.Context(), w.c.s.ChatLaneKey(w.c.id), 0, -1).Result()
 	if err != nil {
 		w.Fatalf("read lane: %v", err)

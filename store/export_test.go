@@ -84,3 +84,6 @@ func (s *Store) LeaveAtOnce() { s.leaver.delay = 0 }
 
 // Partition tells in which partition a customer's deliveries are.
 func (s *Store) Partition(c kefu.CustomerID) int { return s.keys.partition(c) }
+
+// ErrRefused says that a call was not made at all.
+var ErrRefused = errRefused

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -264,14 +265,18 @@ func (m *model) refresh() {
 }
 
 // The store does what the model does, whatever is asked of it in whatever order.
-func testModel(t *testing.T, b backend) {
+func testModel(t *testing.T, b backend) { walkModel(t, b, &atomic.Int64{}) }
+
+// walkModel walks, and counts the calls.
+func walkModel(t *testing.T, b backend, calls *atomic.Int64) {
+	t.Helper()
 	rapid.Check(t, func(rt *rapid.T) {
 		s, err := store.Open(t.Context(), b.options())
 		if err != nil {
 			rt.Fatalf("open store: %v", err)
 		}
 		defer s.Close() //nolint:errcheck // what is wrong with it has shown by then
-		w := &walk{T: rt, p: newPerson(t, s, ""), m: newModel()}
+		w := &walk{T: rt, p: newPerson(t, s, ""), m: newModel(), calls: calls}
 		rt.Repeat(map[string]func(*rapid.T){
 			"time":    w.time,
 			"receive": w.receive,
@@ -290,6 +295,7 @@ type walk struct {
 	*rapid.T
 	p     *person
 	m     *model
+	calls *atomic.Int64
 	n     int
 	work  []modelWork
 	seats []modelTaking
@@ -419,6 +425,7 @@ func (w *walk) refresh(*rapid.T) {
 
 // check holds after every call.
 func (w *walk) check(*rapid.T) {
+	w.calls.Add(1)
 	loads, err := w.p.s.Loads(w.p.Context(), w.p.now, modelAgents)
 	if err != nil {
 		w.Fatalf("loads: %v", err)

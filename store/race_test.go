@@ -165,23 +165,24 @@ func testOneFreeSeat(t *testing.T, b backend) {
 }
 
 // An operation on one conversation, as porcupine sees it: a first sight of a
-// push, or a settlement for it.
+// push, a settlement for it, or the end of the conversation.
 type (
 	act struct {
-		push    int
-		settle  bool
-		version int64
-		agent   kefu.AgentID
+		push        int
+		settle, end bool
+		version     int64
+		agent       kefu.AgentID
 	}
 	outcome struct {
-		repeat, applied bool
-		answer, serving kefu.AgentID
-		version         int64
+		Unknown         bool // it may have been carried out, or may still be
+		Repeat, Applied bool
+		Agent, Serving  kefu.AgentID // Agent is who is in the answer
+		Version         int64
 	}
 	state struct {
 		version int64
 		serving kefu.AgentID
-		pushes  [8]string // "" unknown, "?" in work, else the agent of the answer
+		pushes  [sharedPushes]string // "" unknown, "?" in work, else the agent of the answer
 	}
 )
 
@@ -193,49 +194,62 @@ func as[T any](v any) T {
 	return t
 }
 
+// step gives what an operation comes to, and whether it can have been answered
+// like that.
 func step(s state, in act, out outcome) (bool, state) {
+	answer, next := expect(s, in)
+	return out.Unknown || out == answer, next
+}
+
+func expect(s state, in act) (outcome, state) {
 	known := s.pushes[in.push]
-	if !in.settle {
-		switch {
-		case known != "":
-			return out.repeat && out.answer == kefu.AgentID(decided(known)), s
-		case s.serving != "": // kept
-			s.pushes[in.push] = string(s.serving)
-			return !out.repeat && out.answer == s.serving && out.version == s.version, s
-		}
-		s.pushes[in.push] = "?"
-		return !out.repeat && out.answer == "" && out.version == s.version, s
-	}
 	switch {
+	case in.end:
+		if s.serving != in.agent {
+			return outcome{}, s
+		}
+		s.serving = ""
+		s.version++
+		return outcome{Applied: true}, s
+	case !in.settle && known != "":
+		return outcome{Repeat: true, Agent: decided(known)}, s
+	case !in.settle && s.serving != "": // kept
+		s.pushes[in.push] = string(s.serving)
+		return outcome{Agent: s.serving, Version: s.version}, s
+	case !in.settle:
+		s.pushes[in.push] = "?"
+		return outcome{Version: s.version}, s
 	case decided(known) != "":
-		return !out.applied && out.answer == kefu.AgentID(known), s
+		return outcome{Agent: decided(known)}, s
 	case in.version != s.version:
-		return !out.applied && out.answer == "" && out.version == s.version && out.serving == s.serving, s
+		return outcome{Version: s.version, Serving: s.serving}, s
 	}
 	if in.agent != s.serving {
 		s.version++
 	}
 	s.serving, s.pushes[in.push] = in.agent, string(in.agent)
-	return out.applied, s
+	return outcome{Applied: true}, s
 }
 
-func decided(known string) string {
+func decided(known string) kefu.AgentID {
 	if known == "?" {
 		return ""
 	}
-	return known
+	return kefu.AgentID(known)
+}
+
+// conversations is the model of one customer's conversation.
+var conversations = porcupine.Model{
+	Init: func() any { return state{} },
+	Step: func(s, in, out any) (bool, any) {
+		ok, next := step(as[state](s), as[act](in), as[outcome](out))
+		return ok, next
+	},
 }
 
 // What concurrent pushes of one customer see can be put into one order.
 func testLinearizable(t *testing.T, b backend) {
 	s := b.open(t)
-	model := porcupine.Model{
-		Init: func() any { return state{} },
-		Step: func(s, in, out any) (bool, any) {
-			ok, next := step(as[state](s), as[act](in), as[outcome](out))
-			return ok, next
-		},
-	}
 	agents := []kefu.AgentID{"wang", "li", "zhao"}
 	for round := range 10 {
 		p := newPerson(t, s, fmt.Sprintf("u%d", round))
@@ -257,21 +271,21 @@ func testLinearizable(t *testing.T, b backend) {
 			group.Go(func() {
 				push := client % 6 // some are pushed twice
 				got := record(client, act{push: push}, func() outcome { return p.see(push) })
-				if got.repeat || got.answer != "" {
+				if got.Repeat || got.Agent != "" {
 					return
 				}
-				for version := got.version; ; {
+				for version := got.Version; ; {
 					in := act{push: push, settle: true, version: version, agent: agents[client%len(agents)]}
 					out := record(client, in, func() outcome { return p.end(in) })
-					if out.applied || out.answer != "" || t.Failed() {
+					if out.Applied || out.Agent != "" || t.Failed() {
 						return
 					}
-					version = out.version
+					version = out.Version
 				}
 			})
 		}
 		group.Wait()
-		if !porcupine.CheckOperations(model, history) {
+		if !porcupine.CheckOperations(conversations, history) {
 			t.Fatalf("round %d cannot be put into an order: %+v", round, history)
 		}
 	}
@@ -282,7 +296,7 @@ func (p *person) see(push int) outcome {
 	if err != nil {
 		p.Errorf("receive: %v", err)
 	}
-	return outcome{repeat: got.Repeat, answer: got.Answer.Agent, version: got.Version}
+	return outcome{Repeat: got.Repeat, Agent: got.Answer.Agent, Version: got.Version}
 }
 
 func (p *person) end(in act) outcome {
@@ -293,5 +307,5 @@ func (p *person) end(in act) outcome {
 	if err != nil {
 		p.Errorf("settle: %v", err)
 	}
-	return outcome{applied: got.Applied, answer: got.Answer.Agent, version: got.Now.Version, serving: got.Now.Serving}
+	return outcome{Applied: got.Applied, Agent: got.Answer.Agent, Version: got.Now.Version, Serving: got.Now.Serving}
 }
