@@ -80,6 +80,7 @@ type Leaving struct {
 	To       string // Taken: a word on who has it now, for the agent; "" = that is not known
 	Missed   bool   // he did not answer in time
 	Keeps    bool   // he is still sent what he has not had: nobody else will be
+	Brought  bool   // somebody else was brought it; else whoever waits for it to be sent brings it himself
 }
 
 // A Left is the store's answer to a Leaving.

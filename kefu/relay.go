@@ -86,6 +86,7 @@ type Handover struct {
 	At       time.Time
 	After    string // the last Saying that the agent has been brought: only what the customer said since; "" = all
 	Unread   bool   // the agent is not brought what From has not had: it is kept for From
+	Brought  bool   // the agent was brought all that From may not have had
 }
 
 // A Posting writes lines of one conversation down for an agent's chat.
@@ -127,7 +128,8 @@ type DrawState uint8
 // The states of a draw.
 const (
 	DrawMine  DrawState = iota // the lane is leased to the caller
-	DrawDone                   // the line asked for has been sent
+	DrawDone                   // the line asked for has been sent, or somebody else was brought it
+	DrawGone                   // the line asked for was taken out: its conversation has left the chat
 	DrawHeld                   // nothing may be sent before the agent writes; it is kept for him until then
 	DrawWait                   // somebody else is sending, or a moment is given to what may come with it
 	DrawEmpty                  // there is nothing
@@ -210,5 +212,6 @@ type Moved struct {
 	Agent   AgentID // who has it now; "" = nobody
 	Stays   bool    // nobody could take it, and it stays where it is
 	Changed bool    // it was no longer his
+	Brought bool    // Agent was brought all that the customer had said
 	Reason  Reason  // of the first who refused, if there is only one; else ReasonPool
 }

@@ -176,7 +176,7 @@ func (h *hearing) close(ctx context.Context) (string, error) {
 	if _, err := h.Store.End(ctx, closing); err != nil {
 		return "", fmt.Errorf("end conversation: %w", err)
 	}
-	left, err := h.leave(ctx, true)
+	left, err := h.leave(ctx, kefu.Leaving{Keeps: true})
 	if err != nil {
 		return "", err
 	}
@@ -186,14 +186,12 @@ func (h *hearing) close(ctx context.Context) (string, error) {
 // noticeUseful is how long the customer is still told that a conversation ended.
 const noticeUseful = 5 * time.Minute
 
-// leave takes the conversation that is meant out of the agent's chat. What the
-// customer has just said, and nobody has read, is kept for him if nobody else has
-// the conversation.
-func (h *hearing) leave(ctx context.Context, keeps bool) (kefu.Left, error) {
-	t := h.heard.Target
-	left, err := h.Store.Leave(ctx, kefu.Leaving{
-		Chat: h.m.Customer, Customer: t.Customer, At: h.at, Idle: h.conversationIdle(), Keeps: keeps,
-	})
+// leave takes the conversation that is meant out of the agent's chat, as he wants
+// it himself. What the customer has just said, and nobody has read, is kept for
+// him if nobody else has the conversation.
+func (h *hearing) leave(ctx context.Context, l kefu.Leaving) (kefu.Left, error) {
+	l.Chat, l.Customer, l.At, l.Idle = h.m.Customer, h.heard.Target.Customer, h.at, h.conversationIdle()
+	left, err := h.Store.Leave(ctx, l)
 	if err != nil {
 		return kefu.Left{}, fmt.Errorf("leave conversation: %w", err)
 	}
@@ -218,7 +216,7 @@ func (h *hearing) transfer(ctx context.Context, to string) (string, error) {
 		reason := h.texts.Render(kefu.TextReason, kefu.TextData{Code: string(moved.Reason)})
 		return h.texts.Render(kefu.TextNotHanded, h.data(kefu.TextData{Agent: h.called(to), Reason: reason})), nil
 	}
-	left, err := h.leave(ctx, false)
+	left, err := h.leave(ctx, kefu.Leaving{Brought: moved.Brought})
 	if err != nil {
 		return "", err
 	}
@@ -237,7 +235,7 @@ func (h *hearing) lost(ctx context.Context, to kefu.AgentID) (string, error) {
 	var left kefu.Left
 	comes, err := h.comesAgain(ctx)
 	if err == nil && !comes {
-		left, err = h.leave(ctx, true) // it is not certain that somebody else was given what he has not had
+		left, err = h.leave(ctx, kefu.Leaving{Keeps: true}) // it is not certain that somebody else was given what he has not had
 	}
 	if err != nil {
 		return "", err

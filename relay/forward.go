@@ -111,6 +111,8 @@ func (r *Relay) await(ctx context.Context, p kefu.Posting, posted kefu.Posted) (
 		switch d.State {
 		case kefu.DrawDone, kefu.DrawEmpty:
 			return r.vanished(ctx, p)
+		case kefu.DrawGone:
+			return "failed", errLost
 		case kefu.DrawHeld:
 			if !r.Board.Chat(r.Board.AgentOf(p.Chat)).Open(r.Now()) {
 				return "failed", errUnsent // WeChat has just refused it, to another who sent it

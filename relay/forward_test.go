@@ -18,6 +18,7 @@ var (
 	held  = kefu.Drawn{State: kefu.DrawHeld}
 	done  = kefu.Drawn{State: kefu.DrawDone}
 	waits = kefu.Drawn{State: kefu.DrawWait}
+	gone  = kefu.Drawn{State: kefu.DrawGone}
 )
 
 func verdict(o kefu.Outcome, reason string) kefu.Verdict {
@@ -78,6 +79,7 @@ func TestForward(t *testing.T) {
 		{"others' lines refused for good", func(s *stage) {
 			s.draws, s.verdicts = []kefu.Drawn{lane("before"), lane("last")}, []kefu.Verdict{verdict(kefu.OutcomeBuried, "text")}
 		}, nil, "post draw draw", ""},
+		{"taken out with the conversation", func(s *stage) { s.draws = []kefu.Drawn{waits, gone} }, errLost, "post draw draw withdraw", ""},
 		{"refused for good, as another saw", func(s *stage) {
 			s.draws = []kefu.Drawn{waits, done}
 			s.post = postState(kefu.PostWritten, kefu.PostWithdrawn)

@@ -69,7 +69,7 @@ func (r *Relay) Leave(ctx context.Context, h kefu.Handover, missed bool) {
 	}
 	left, err := r.Store.Leave(ctx, kefu.Leaving{
 		Chat: chat.ID, Customer: h.Customer, At: h.At, Idle: r.idle(h.Customer.App), Taken: true, Missed: missed,
-		To: texts.Render(kefu.TextTo, kefu.TextData{Agent: to}), Keeps: h.Agent == "" || h.Unread,
+		To: texts.Render(kefu.TextTo, kefu.TextData{Agent: to}), Keeps: h.Agent == "" || h.Unread, Brought: h.Brought,
 	})
 	if err != nil {
 		// He can say nothing in it all the same, and is told so when he tries.

@@ -69,16 +69,20 @@ func (w *work) move(ctx context.Context, m kefu.Move, c kefu.Conversation) (kefu
 		return kefu.Moved{}, false, nil
 	}
 	w.seats.GiveUp(w.held(m.From))
+	brought := false
 	if taken != nil {
 		// A message may have come for the other between the handover and the
 		// settlement. Whether it reached him or not, the agent has to have it; what
 		// cannot be brought the relay logs.
-		_, _ = w.relay.Handover(ctx, h)
+		_, err = w.relay.Handover(ctx, h)
+		brought = err == nil
 	}
 	if m.To == nil { // else he knows
-		w.relay.Leave(ctx, kefu.Handover{Customer: m.Customer, Entry: st.Entry, Agent: st.Agent, From: m.From, At: w.at}, m.Missed)
+		w.relay.Leave(ctx, kefu.Handover{
+			Customer: m.Customer, Entry: st.Entry, Agent: st.Agent, From: m.From, At: w.at, Brought: brought,
+		}, m.Missed)
 	}
-	return kefu.Moved{Agent: st.Agent}, true, nil
+	return kefu.Moved{Agent: st.Agent, Brought: brought}, true, nil
 }
 
 // leave tells the agent who had the conversation in his own chat until now that

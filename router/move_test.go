@@ -46,18 +46,19 @@ func TestMove(t *testing.T) {
 		notices string
 		calls   string
 	}{
-		{"late: to the next", late, []kefu.AgentID{"wang", "li"}, nil, kefu.Moved{Agent: "li"}, handed, "wang>li late", []kefu.AgentID{"wang"}, "reassigned by li", "conversation seat settle"},
-		{"refused by his chat: to the next", kefu.Move{From: "wang"}, []kefu.AgentID{"wang", "li"}, nil, kefu.Moved{Agent: "li"}, handed, "wang>li", []kefu.AgentID{"wang"}, "reassigned by li", "conversation seat settle"},
+		{"late: to the next", late, []kefu.AgentID{"wang", "li"}, nil, kefu.Moved{Agent: "li", Brought: true}, handed, "wang>li late", []kefu.AgentID{"wang"}, "reassigned by li", "conversation seat settle"},
+		{"refused by his chat: to the next", kefu.Move{From: "wang"}, []kefu.AgentID{"wang", "li"}, nil, kefu.Moved{Agent: "li", Brought: true}, handed, "wang>li", []kefu.AgentID{"wang"}, "reassigned by li", "conversation seat settle"},
 		{"nobody is left: he waits, and nobody serves", late, []kefu.AgentID{"wang"}, nil, kefu.Moved{}, nil, "wang> late", []kefu.AgentID{"wang"}, "waiting by  at 1", "conversation seat settle"},
 		{"all have missed it", late, []kefu.AgentID{"wang", "li"}, func(s *stage, _ *relay) {
 			s.conversations[0].Missed = []kefu.AgentID{"li"}
 		}, kefu.Moved{}, nil, "wang> late", []kefu.AgentID{"li", "wang"}, "waiting by  at 1", "conversation seat settle"},
 		{"the next is full", late, []kefu.AgentID{"wang", "li"}, func(s *stage, _ *relay) { s.seat = full("li") }, kefu.Moved{}, nil, "wang> late", []kefu.AgentID{"wang"}, "waiting by  at 2", "conversation seat settle"},
 		{"the next refuses", late, []kefu.AgentID{"wang", "li"}, func(_ *stage, f *relay) { f.broken["li"] = true }, kefu.Moved{}, []string{"li"}, "wang> late", []kefu.AgentID{"wang"}, "waiting by  at 1", "conversation seat release seat settle"},
-		{"chosen by name", chosen("li"), []kefu.AgentID{"wang", "li"}, nil, kefu.Moved{Agent: "li"}, handed, "", nil, "reassigned by li", "conversation seat settle"},
+		{"chosen by name", chosen("li"), []kefu.AgentID{"wang", "li"}, nil, kefu.Moved{Agent: "li", Brought: true}, handed, "", nil, "reassigned by li", "conversation seat settle"},
+		{"what came meanwhile cannot be brought", late, []kefu.AgentID{"wang", "li"}, func(_ *stage, f *relay) { f.deaf = true }, kefu.Moved{Agent: "li"}, handed, "wang>li late", []kefu.AgentID{"wang"}, "reassigned by li", "conversation seat settle"},
 		{"chosen, though he has missed it", chosen("li"), []kefu.AgentID{"wang", "li"}, func(s *stage, _ *relay) {
 			s.conversations[0].Missed = []kefu.AgentID{"li"}
-		}, kefu.Moved{Agent: "li"}, handed, "", nil, "reassigned by li", "conversation seat settle"},
+		}, kefu.Moved{Agent: "li", Brought: true}, handed, "", nil, "reassigned by li", "conversation seat settle"},
 		{"chosen himself", chosen("wang"), []kefu.AgentID{"wang", "li"}, nil, kefu.Moved{Stays: true, Reason: kefu.ReasonPool}, nil, "", nil, "", "conversation"},
 		{"chosen, and not there: stays", chosen("li"), []kefu.AgentID{"wang"}, nil, kefu.Moved{Stays: true, Reason: kefu.ReasonUnknown}, nil, "", nil, "", "conversation"},
 		{"chosen, and full: stays", chosen("li"), []kefu.AgentID{"wang", "li"}, func(s *stage, _ *relay) { s.seat = full("li") }, kefu.Moved{Stays: true, Reason: kefu.ReasonFull}, nil, "", nil, "", "conversation seat"},
@@ -74,7 +75,7 @@ func TestMove(t *testing.T) {
 		}, kefu.Moved{Changed: true}, nil, "", nil, "", "conversation"},
 		{"a push came meanwhile", late, []kefu.AgentID{"wang", "li"}, func(s *stage, _ *relay) {
 			s.settle = []kefu.Settled{{Now: served("wang")}, {Applied: true}}
-		}, kefu.Moved{Agent: "li"}, []string{"li", "li", "li after last-of-li"}, "li>wang|wang>li late", []kefu.AgentID{"wang"}, "reassigned by li", "conversation seat settle release conversation seat settle"},
+		}, kefu.Moved{Agent: "li", Brought: true}, []string{"li", "li", "li after last-of-li"}, "li>wang|wang>li late", []kefu.AgentID{"wang"}, "reassigned by li", "conversation seat settle release conversation seat settle"},
 		{"a push took it elsewhere meanwhile", late, []kefu.AgentID{"wang", "li"}, func(s *stage, _ *relay) {
 			s.settle = []kefu.Settled{{Now: served("zhao")}}
 			s.conversations = append(s.conversations, served("zhao"))
@@ -115,6 +116,11 @@ func TestMove(t *testing.T) {
 			}
 			if diff := cmp.Diff(tt.left, leftOf(f)); diff != "" {
 				t.Errorf("left (-want +got):\n%s", diff)
+			}
+			for i, h := range f.left {
+				if f.missed[i] && h.Brought != tt.want.Brought {
+					t.Errorf("left %+v, brought: want %t", h, tt.want.Brought)
+				}
 			}
 			if diff := cmp.Diff(tt.calls, strings.Join(s.calls, " ")); diff != "" {
 				t.Errorf("calls (-want +got):\n%s", diff)

@@ -17,6 +17,7 @@ type relay struct {
 	broken   map[kefu.AgentID]bool
 	sent     []kefu.AgentID // by Forward
 	forwards []kefu.Forwarding
+	deaf     bool // for what comes after a handover
 	handed   []kefu.Handover
 	left     []kefu.Handover
 	missed   []bool // of left
@@ -32,7 +33,7 @@ func (r *relay) Forward(_ context.Context, f kefu.Forwarding) error {
 
 func (r *relay) Handover(_ context.Context, h kefu.Handover) (string, error) {
 	r.handed = append(r.handed, h)
-	if r.broken[h.Agent] {
+	if r.broken[h.Agent] || (r.deaf && h.After != "") {
 		return "", errors.New("refused")
 	}
 	return "last-of-" + string(h.Agent), nil

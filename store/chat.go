@@ -135,7 +135,7 @@ func (s *Store) drawJob(d kefu.Draw) job {
 	p := s.keys.partition(d.Chat)
 	return job{
 		op: "draw", place: p, script: s.scripts.draw,
-		names: []string{s.keys.lanes(p), s.keys.chatLane(d.Chat), s.keys.chat(d.Chat)},
+		names: []string{s.keys.lanes(p), s.keys.chatLane(d.Chat), s.keys.chat(d.Chat), s.keys.gone(d.Chat)},
 		args: []any{
 			chatMember(d.Chat), millis(d.At), millis(d.At.Add(d.For)), d.Line, messageBytes,
 			joinFor.Milliseconds(), holdFor.Milliseconds(), messageLines,
@@ -147,6 +147,8 @@ func (s *Store) drawn(chat kefu.CustomerID, l list, end time.Time) (kefu.Drawn, 
 	switch l.text(0) {
 	case "done":
 		return kefu.Drawn{State: kefu.DrawDone}, nil
+	case "gone":
+		return kefu.Drawn{State: kefu.DrawGone}, nil
 	case "held":
 		return kefu.Drawn{State: kefu.DrawHeld}, nil
 	case "wait":
@@ -208,7 +210,7 @@ func (s *Store) finishChat(ctx context.Context, lane kefu.Lane, v kefu.Verdict) 
 	p := s.keys.partition(d.To)
 	j := job{
 		op: "drawn", place: p, script: s.scripts.drawn,
-		names: []string{s.keys.lanes(p), s.keys.chatLane(d.To), s.keys.chat(d.To)},
+		names: []string{s.keys.lanes(p), s.keys.chatLane(d.To), s.keys.chat(d.To), s.keys.gone(d.To)},
 		args: []any{
 			chatMember(d.To), millis(lane.Lease), millis(now), outcome, millis(v.Due), ledgerWord(v.Ledger), flag(v.Doubt),
 			laneTTL.Milliseconds(), holdFor.Milliseconds(),
@@ -252,8 +254,8 @@ func (s *Store) Withdraw(ctx context.Context, p kefu.Posting, line string) (bool
 	part := s.keys.partition(p.Chat)
 	reply, err := s.run(ctx, job{
 		op: "withdraw", place: part, script: s.scripts.withdraw,
-		names: []string{s.keys.chatLane(p.Chat), s.keys.chat(p.Chat), s.keys.labels(p.Chat), s.posted(p)},
-		args:  []any{member(p.Customer), p.Turn, line, pushTTL.Milliseconds()},
+		names: []string{s.keys.chatLane(p.Chat), s.keys.chat(p.Chat), s.keys.labels(p.Chat), s.posted(p), s.keys.gone(p.Chat)},
+		args:  []any{member(p.Customer), p.Turn, line, pushTTL.Milliseconds(), millis(s.now())},
 	})
 	if err != nil {
 		return false, err

@@ -661,7 +661,7 @@ func testChatWithdraw(t *testing.T, b backend) {
 	if again := c.postWith(p); again.State != kefu.PostWithdrawn {
 		t.Errorf("posted again %+v, want it withdrawn", again)
 	}
-	c.withdraw(p, got.Last, false) // it is not there any more
+	c.withdraw(p, got.Last, true) // it was, and he does not have it
 	c.is("withdrawn", got.Last, kefu.DrawMine)
 	c.later(time.Minute)
 	c.sends("c")
@@ -752,6 +752,55 @@ func testChatWithdrawFlying(t *testing.T, b backend) {
 				same(t, "then", c.all(), tt.want)
 			})
 		}
+	}
+}
+
+// Who waits for a line to be sent learns that it was taken out with its
+// conversation, whoever took that, unless somebody else was brought it.
+func testChatGone(t *testing.T, b backend) {
+	leave := func(c *chat, l kefu.Leaving) {
+		c.Helper()
+		l.Chat, l.Customer, l.At, l.Idle, l.Taken = c.id, of("u1"), c.at(), idle, true
+		if _, err := c.s.Leave(c.Context(), l); err != nil {
+			c.Fatalf("leave: %v", err)
+		}
+	}
+	for _, tt := range []struct {
+		name  string
+		left  kefu.Leaving
+		end   func(c *chat, l kefu.Lane) // of another's lease with the line in it; nil = it waits behind that
+		state kefu.DrawState
+		taken bool // it can be withdrawn
+	}{
+		{"waits", kefu.Leaving{}, nil, kefu.DrawGone, true},
+		{"waits, brought", kefu.Leaving{Brought: true}, nil, kefu.DrawDone, false},
+		{"waits, kept", kefu.Leaving{Keeps: true}, nil, kefu.DrawMine, true},
+		{"flies, and arrives", kefu.Leaving{}, func(c *chat, l kefu.Lane) { c.finish(l, sent(kefu.LedgerSpent)) }, kefu.DrawDone, false},
+		{"flies, and does not", kefu.Leaving{}, func(c *chat, l kefu.Lane) { c.finish(l, retry(c.at())) }, kefu.DrawGone, true},
+		{"flies, and does not, brought", kefu.Leaving{Brought: true}, func(c *chat, l kefu.Lane) { c.finish(l, retry(c.at())) }, kefu.DrawDone, false},
+		{"flies, and nobody knows", kefu.Leaving{}, func(c *chat, _ kefu.Lane) { c.later(time.Minute) }, kefu.DrawGone, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := newChat(t, b)
+			p := c.posting("u1", line("a"))
+			var last string
+			if tt.end == nil {
+				c.post("u2", "b")
+				other := c.draw()
+				last = c.postWith(p).Last
+				leave(c, tt.left)
+				c.finish(other, sent(kefu.LedgerSpent))
+			} else {
+				last = c.postWith(p).Last
+				l := c.draw()
+				leave(c, tt.left)
+				tt.end(c, l)
+			}
+			c.later(joinFor)
+			c.is("asked for by who waits", last, tt.state)
+			c.withdraw(p, last, tt.taken)
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package store_test
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -30,6 +31,7 @@ type chatModel struct {
 	given    int                   // the last label
 	selected int
 	lost     int // label taken from him
+	dropped  map[*modelLine]time.Time
 }
 
 type (
@@ -117,7 +119,12 @@ func (m *chatModel) draw(now time.Time) (kefu.DrawState, []*modelLine) {
 		for _, l := range m.lane[:m.flying] {
 			l.doubt = true
 		}
-		m.lane = slices.DeleteFunc(m.lane, func(l *modelLine) bool { return l.gone })
+		m.lane = slices.DeleteFunc(m.lane, func(l *modelLine) bool {
+			if l.gone {
+				m.drop(l, now)
+			}
+			return l.gone
+		})
 		m.flying = 0
 	}
 	if len(m.lane) == 0 {
@@ -172,6 +179,9 @@ func (m *chatModel) finish(w chatLease, v kefu.Verdict, now time.Time) {
 		case !slices.Contains(w.lines, l):
 		case pop || (mine && l.gone):
 			m.lane = slices.Delete(m.lane, i, i+1)
+			if !pop {
+				m.drop(l, now)
+			}
 			if i < m.flying {
 				m.flying--
 			}
@@ -200,17 +210,25 @@ func (m *chatModel) finish(w chatLease, v kefu.Verdict, now time.Time) {
 	}
 }
 
-func (m *chatModel) withdraw(l *modelLine) bool {
+// drop notes that a line was taken out.
+func (m *chatModel) drop(l *modelLine, now time.Time) {
+	m.dropped[l] = now
+	maps.DeleteFunc(m.dropped, func(_ *modelLine, at time.Time) bool { return now.Sub(at) >= time.Minute })
+}
+
+func (m *chatModel) withdraw(l *modelLine, now time.Time) bool {
 	user := l.posting.Customer.User
 	at := slices.Index(m.lane, l)
 	if at < 0 {
-		return false
+		_, dropped := m.dropped[l]
+		return dropped
 	}
 	l.gone = true
 	if at < m.flying {
 		return true
 	}
 	m.lane = slices.Delete(m.lane, at, at+1)
+	m.drop(l, now)
 	others := slices.ContainsFunc(m.lane, func(x *modelLine) bool { return x.posting.Customer.User == user })
 	if o := m.open[user]; l.fresh && !others && o != nil && o.label == l.label {
 		delete(m.open, user)
@@ -265,6 +283,7 @@ func (m *chatModel) leave(user string, taken bool, now time.Time) kefu.Left {
 			l.gone = true
 			got.Dropped++
 			m.lane = slices.Delete(m.lane, i, i+1)
+			m.drop(l, now)
 		}
 	}
 	o := m.open[user]
@@ -323,7 +342,7 @@ func walkChatModel(t *testing.T, b backend, calls *atomic.Int64) {
 			rt.Fatalf("open store: %v", err)
 		}
 		defer s.Close() //nolint:errcheck // what is wrong with it has shown by then
-		w := &chatWalk{T: rt, c: chatAt(t, s, "wang"), m: &chatModel{open: map[string]*modelOpen{}}, arrived: map[string]*modelLine{}, calls: calls}
+		w := &chatWalk{T: rt, c: chatAt(t, s, "wang"), m: &chatModel{open: map[string]*modelOpen{}, dropped: map[*modelLine]time.Time{}}, arrived: map[string]*modelLine{}, calls: calls}
 		w.c.clock = clock
 		w.c.state(kefu.ChatOnline)
 		rt.Repeat(map[string]func(*rapid.T){
@@ -397,6 +416,9 @@ func (w *chatWalk) again(t *rapid.T) {
 func (w *chatWalk) draw(t *rapid.T) {
 	w.tick()
 	state, lines := w.m.draw(w.c.at())
+	if l := w.recent(t); l != nil && state != kefu.DrawMine {
+		w.asks(l)
+	}
 	got := w.c.drawLine("")
 	same(w, "drawn", got.State, state)
 	if state != kefu.DrawMine || got.State != state {
@@ -414,6 +436,17 @@ func (w *chatWalk) draw(t *rapid.T) {
 		w.sees(want, line.Doubt, l.arrives)
 	}
 	w.leases = append(w.leases, l)
+}
+
+// asks draws for a line when nothing may be sent.
+func (w *chatWalk) asks(l *modelLine) {
+	want := kefu.DrawDone
+	if _, dropped := w.m.dropped[l]; dropped {
+		want = kefu.DrawGone
+	}
+	if got := w.c.drawLine(l.id); !slices.Contains(w.m.lane, l) && got.State != want {
+		w.Errorf("line %s, which is there no more, is drawn as %d, want %d", l.id, got.State, want)
+	}
 }
 
 // sees checks a line that is sent, and may arrive.
@@ -474,7 +507,7 @@ func (w *chatWalk) withdraw(t *rapid.T) {
 		return
 	}
 	w.tick()
-	want := w.m.withdraw(l)
+	want := w.m.withdraw(l, w.c.at())
 	l.withdrawn = l.withdrawn || want
 	w.c.withdraw(l.posting, l.id, want)
 }

@@ -161,10 +161,10 @@ func (s *Store) leave(ctx context.Context, l kefu.Leaving, notes bool) (kefu.Lef
 	p := s.keys.partition(l.Chat)
 	reply, err := s.run(ctx, job{
 		op: "leave", place: p, script: s.scripts.leave,
-		names: []string{s.keys.chat(l.Chat), s.keys.labels(l.Chat), s.keys.chatLane(l.Chat)},
+		names: []string{s.keys.chat(l.Chat), s.keys.labels(l.Chat), s.keys.chatLane(l.Chat), s.keys.gone(l.Chat)},
 		args: []any{
 			millis(l.At), member(l.Customer), flag(l.Taken), l.To, flag(l.Missed), l.Idle.Milliseconds(), flag(notes),
-			chatTTL.Milliseconds(), flag(l.Keeps),
+			chatTTL.Milliseconds(), flag(l.Keeps), flag(l.Brought),
 		},
 	})
 	if err != nil {

@@ -41,6 +41,8 @@ import (
 //	<prefix>:{p}:labels:<app>:<user>      hash    chatTTL           post hear reply leave    the same
 //	<prefix>:{p}:chatlane:<app>:<user>    list    laneTTL           post drawn withdraw      draw drawn leave
 //	                                                                leave
+//	<prefix>:{p}:gone:<app>:<user>        zset    pushTTL           leave draw drawn         draw withdraw
+//	                                                                withdraw
 //	<prefix>:{p}:posted:<chat's app>:<chat's user>:<app>:<user>:<key>
 //	                                      string  pushTTL           post withdraw            post
 //	<prefix>:{p}:heard:<app>:<user>:<key> string  pushTTL           hear reply               hear
@@ -81,7 +83,8 @@ import (
 //	labels      conversations of the chat: <label> = customer, entry, waiting since ms, last word ms, the
 //	            customer's last words, each on a line; =<customer> = label
 //	chatlane    lines for the agent, the oldest first; lines: id, attempts, flags (d doubt,
-//	            w withdrawn), customer, label, turn, kind (T text, P part, I picture, N note), bytes, entry, body
+//	            w withdrawn, b and brought to somebody else), customer, label, turn, kind (T text, P part, I picture, N note), bytes, entry, body
+//	gone        ids of lines that were taken out before the agent had them; the score is when
 //	posted      id of the line that counts, a space, the label, and if that was given for it " new "
 //	            and how many lines there are; x = withdrawn
 //	heard       when (ms), then, if it means a conversation, what was found (word, label, label lost, customer, who
@@ -187,6 +190,7 @@ func (k keys) customer(c kefu.CustomerID) string { return k.of("customer", c) }
 func (k keys) said(c kefu.CustomerID) string     { return k.of("said", c) }
 func (k keys) chat(c kefu.CustomerID) string     { return k.of("chat", c) }
 func (k keys) labels(c kefu.CustomerID) string   { return k.of("labels", c) }
+func (k keys) gone(c kefu.CustomerID) string     { return k.of("gone", c) }
 func (k keys) chatLane(c kefu.CustomerID) string { return k.of("chatlane", c) }
 func (k keys) records(c kefu.CustomerID) string  { return k.of("records", c) }
 func (k keys) lane(c kefu.CustomerID) string     { return k.of("lane", c) }

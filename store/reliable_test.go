@@ -148,7 +148,7 @@ func hire(t *testing.T, redis *redistest.Server, lies bool) *crew {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this test binary
+		cmd := exec.CommandContext(t.Context(), os.Args[0])
 		cmd.Env, cmd.Stderr = append(os.Environ(), asWorker+"="+string(job)), os.Stderr
 		in, errIn := cmd.StdinPipe()
 		out, errOut := cmd.StdoutPipe()

@@ -153,6 +153,7 @@ var suite = []struct {
 	{"ChatWithdrawFlying", testChatWithdrawFlying},
 	{"ChatWithdrawAnyway", testChatWithdrawAnyway},
 	{"ChatWithdrawRepeat", testChatWithdrawRepeat},
+	{"ChatGone", testChatGone},
 	{"ChatTurns", testChatTurns},
 	{"ChatClocks", testChatClocks},
 	{"ChatLease", testChatLease},

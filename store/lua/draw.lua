@@ -3,17 +3,17 @@
 -- one there is goes for word that more waits; then all is held until he writes.
 -- Needs lines.lua.
 --
--- KEYS  1 lanes, 2 lane, 3 chat
+-- KEYS  1 lanes, 2 lane, 3 chat, 4 lines taken out
 -- ARGV  1 member of 1, 2 now ms, 3 end of the lease ms, 4 line asked for ('' = none), 5 bytes that fit into one
 --       message, 6 ms from one message to the next, 7 ms to hold, 8 lines that fit
--- Returns {'empty'}, {'done'}, {'held'}, {'wait', due ms}, {'mine', '1' = word that more waits, selected label, lines …}
+-- Returns {'empty'}, {'done'}, {'gone'} (the line asked for was taken out), {'held'}, {'wait', due ms}, {'mine', '1' = word that more waits, selected label, lines …}
 local now, asked = tonumber(ARGV[2]), ARGV[4]
 local function word(other)
   if asked == '' then return other end
   for _, item in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
     if line(item).id == asked then return other end
   end
-  return 'done'
+  return redis.call('ZSCORE', KEYS[4], asked) and 'gone' or 'done'
 end
 local chat = redis.call('HMGET', KEYS[3], 'mn', 'mu', 'tw', 'ls', 'st', 'hd', 'fl', 'sel', 'al')
 local function number(i) return tonumber(chat[i] or '') or 0 end
@@ -21,7 +21,7 @@ local due = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0)
 if due <= now and number(7) > 0 then -- a lease that nobody ended: its lines may have arrived
   local items = redis.call('LRANGE', KEYS[2], 0, number(7) - 1)
   for i, item in ipairs(items) do redis.call('LSET', KEYS[2], i - 1, mark(line(item), 'd', 0)) end
-  take(KEYS[2], 0, function(l) return l.withdrawn end)
+  take(KEYS[2], KEYS[4], now, 0, false, function(l) return l.withdrawn end)
   redis.call('HSET', KEYS[3], 'fl', 0)
 end
 if redis.call('EXISTS', KEYS[2]) == 0 then

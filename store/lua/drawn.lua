@@ -2,7 +2,7 @@
 -- and the message reserved for it is spent, given back, or the last there is.
 -- Needs lines.lua.
 --
--- KEYS  1 lanes, 2 lane, 3 chat
+-- KEYS  1 lanes, 2 lane, 3 chat, 4 lines taken out
 -- ARGV  1 member of 1, 2 end of the lease ms, 3 now ms, 4 'pop', 'retry', 'wait' or 'more' (word that more waits was
 --       sent), 5 due ms of 'retry' and 'wait', 6 'spent', 'refund' or 'empty', 7 '1' = it may have arrived,
 --       8 TTL ms of 1 and 2, 9 ms to hold, from 10 the ids of the lines
@@ -23,7 +23,7 @@ local items = redis.call('LRANGE', KEYS[2], 0, -1)
 for i = #items, 1, -1 do
   local l = line(items[i])
   if ids[l.id] and (outcome == 'pop' or (mine and l.withdrawn)) then
-    redis.call('LREM', KEYS[2], 1, items[i])
+    if outcome == 'pop' then redis.call('LREM', KEYS[2], 1, items[i]) else drop(KEYS[2], KEYS[4], now, l) end
     if i <= flying then flying = flying - 1 end
   elseif ids[l.id] and mine and outcome == 'retry' then
     redis.call('LSET', KEYS[2], i - 1, mark(l, ARGV[7] == '1' and 'd' or '', 1))

@@ -4,14 +4,17 @@
 -- After one that was taken from him, his next words without a label are for
 -- nobody, unless he has another selected. Needs labels.lua, lines.lua.
 --
--- KEYS  1 chat, 2 labels, 3 lane
+-- KEYS  1 chat, 2 labels, 3 lane, 4 lines taken out
 -- ARGV  1 now ms, 2 member of the customer, 3 '1' = it was taken from him, and 4 a word on who has it,
---       5 '1' = he had not answered in time, 6 idle ms, 7 '1' = his notes on it too, 8 TTL ms of 1, 9 '1' = the lines stay
+--       5 '1' = he had not answered in time, 6 idle ms, 7 '1' = his notes on it too, 8 TTL ms of 1, 9 '1' = the lines stay,
+--       10 '1' = somebody else was brought them
 -- Returns {0} if the chat had no such conversation, else
 --         {label, misses in a row, the only label left and selected ('' = none), '1' = it was selected, lines taken out}
 local now = tonumber(ARGV[1])
 local flying = tonumber(redis.call('HGET', KEYS[1], 'fl') or 0)
-local out = take(KEYS[3], flying, function(l) return l.whose == ARGV[2] and ARGV[9] ~= '1' and (l.kind ~= 'N' or ARGV[7] == '1') end)
+local out = take(KEYS[3], KEYS[4], now, flying, ARGV[10] == '1', function(l)
+  return l.whose == ARGV[2] and ARGV[9] ~= '1' and (l.kind ~= 'N' or ARGV[7] == '1')
+end)
 local label = redis.call('HGET', KEYS[2], '=' .. ARGV[2])
 if not label then return {0} end
 redis.call('HDEL', KEYS[2], label, '=' .. ARGV[2])
