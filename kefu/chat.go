@@ -36,7 +36,7 @@ type Open struct {
 	Entry    EntryTag
 	Waiting  time.Time // since when the customer waits for an answer; zero = he does not
 	Last     time.Time // of the last word, of either side
-	Line     string    // the customer's last words, shortened
+	Line     Words     // the customer's last words, shortened
 	Selected bool
 	Over     bool // without a word for too long; it can still be answered
 }

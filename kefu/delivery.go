@@ -7,22 +7,20 @@ import "time"
 // caused it is answered. A notice's text is made when it is sent, from the
 // notices as they are then.
 type Delivery struct {
-	ID     string // unique within the recipient's lane, in order of writing; given by the store
-	To     CustomerID
-	Notice NoticeKind
-	Words  Words  // an agent's, to a customer; zero = a notice
-	Ref    string // of Words: which Saying of the transcript they are; "" = none
-	// Unreadable says that no key opens the words any more: they are to reach nobody.
-	Unreadable bool
-	Lines      []Line // to an agent's chat: what goes out in one message; nil = to a customer
-	More       bool   // to an agent's chat: only word that more waits, the last that may be sent
-	Entry      EntryTag
-	Agent      AgentID // the agent who was in fact given the conversation; "" = WeChat's desk chooses
-	Position   int
-	Once       bool      // at most once per conversation
-	At         time.Time // when it came to be owed
-	Expires    time.Time // useless from then on: dropped and counted
-	Attempts   int       // sends tried so far
+	ID       string // unique within the recipient's lane, in order of writing; given by the store
+	To       CustomerID
+	Notice   NoticeKind
+	Words    Words  // an agent's, to a customer; zero = a notice
+	Ref      string // of Words: which Saying of the transcript they are; "" = none
+	Lines    []Line // to an agent's chat: what goes out in one message; nil = to a customer
+	More     bool   // to an agent's chat: only word that more waits, the last that may be sent
+	Entry    EntryTag
+	Agent    AgentID // the agent who was in fact given the conversation; "" = WeChat's desk chooses
+	Position int
+	Once     bool      // at most once per conversation
+	At       time.Time // when it came to be owed
+	Expires  time.Time // useless from then on: dropped and counted
+	Attempts int       // sends tried so far
 }
 
 // A Lane is the head of one customer's queue of deliveries, leased to one

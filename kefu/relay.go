@@ -48,6 +48,9 @@ type Media struct {
 type Words struct {
 	Text  string
 	Media Media
+	// Unreadable says that no key opens them any more: there were words, and that is
+	// all that is known.
+	Unreadable bool
 }
 
 // A Line is a message as an agent reads it in his chat.

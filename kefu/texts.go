@@ -28,6 +28,8 @@ const (
 	TextOffline     TextKind = "offline"     // 下线
 	TextBusy        TextKind = "busy"        // 忙碌
 	TextList        TextKind = "list"        // the head of 列表
+	TextRow         TextKind = "row"         // a conversation in it
+	TextWaited      TextKind = "waited"      // how long its customer has waited
 	TextNobody      TextKind = "nobody"      // no conversation is open
 	TextWhich       TextKind = "which"       // several are open, none is selected
 	TextNoLabel     TextKind = "no_label"    // there is no conversation of that label
@@ -58,20 +60,24 @@ const (
 	TextTo          TextKind = "to"          // who has a conversation that was taken from him
 	TextReason      TextKind = "reason"      // why something could not be done, .Code being the stable word
 	TextSaying      TextKind = "saying"      // one line of a history
+	TextUnreadable  TextKind = "unreadable"  // stands for words that no key opens any more
 )
 
 // TextData is what a text may use.
 type TextData struct {
-	Agent   string // a name
-	Entry   string // a name
-	Label   int
-	Other   int    // another label
-	Left    int    // messages
-	Code    string // what was typed, or a stable word
-	Text    string // words, a title, a list
-	Page    string // of a card
-	Reason  string // in words
-	Minutes int
+	Agent  string // a name
+	Entry  string // a name
+	Label  int
+	Other  int    // another label
+	Left   int    // messages
+	Code   string // what was typed, or a stable word
+	Text   string // words, a title, a list
+	Page   string // of a card
+	Reason string // in words
+	// A time is given as whole hours, as whole minutes and as whole seconds.
+	Hours, Minutes, Seconds int
+	Waited                  string // a time in words; "" = the customer does not wait
+	Selected                bool   // the conversation is the selected one
 }
 
 // DefaultTexts are the texts of a switchboard that has none of its own. Each
@@ -88,6 +94,8 @@ func DefaultTexts() map[TextKind]string {
 		TextOffline:     "您已下线，不再接新会话{{if .Left}}；还有 {{.Left}} 个会话请继续答复或发送“结束”{{end}}。",
 		TextBusy:        "已设为忙碌，不再接新会话{{if .Left}}；还有 {{.Left}} 个会话请继续答复{{end}}。发送“上线”恢复。",
 		TextList:        "{{if .Left}}进行中的会话 {{.Left}} 个：{{else}}现在没有进行中的会话。{{end}}",
+		TextRow:         "#{{.Label}} {{.Entry}}{{if .Selected}} ←{{end}}{{if .Waited}} · {{.Waited}}{{end}} · {{.Text}}",
+		TextWaited:      "{{if .Hours}}{{.Hours}}小时{{else if .Minutes}}{{.Minutes}}分钟{{else}}{{.Seconds}}秒{{end}}",
 		TextNobody:      "现在没有进行中的会话，这条没有发出。",
 		TextWhich:       "请先选择会话，这条没有发出。回复“#编号 内容”：\n{{.Text}}",
 		TextNoLabel:     "没有编号为 #{{.Label}} 的会话，这条没有发出。发送“列表”查看。",
@@ -118,6 +126,7 @@ func DefaultTexts() map[TextKind]string {
 		TextTo:          "{{if .Agent}}已转给{{.Agent}}{{else}}已转到微信客服{{end}}",
 		TextReason:      `{{if eq .Code "full"}}已满{{else if eq .Code "offline" "away" "unknown"}}不在线{{else if eq .Code "paused"}}忙碌{{else if eq .Code "no_way"}}没有绑定微信{{else if eq .Code "refused"}}联系不上{{else if eq .Code "out_of_window"}}客户 48 小时内没有再发言，微信不允许再发{{else if eq .Code "out_of_count"}}微信不允许再发更多条{{else if eq .Code "bad_openid"}}找不到该客户{{else if eq .Code "bad_media" "too_large"}}图片无法发送{{else if eq .Code "unauthorized"}}小程序没有发送客服消息的权限{{else if eq .Code "attempts"}}多次重试仍然失败{{else if eq .Code "pool"}}没有人能接{{else}}系统故障（{{.Code}}）{{end}}`,
 		TextSaying:      "{{if .Agent}}{{.Agent}}{{else}}客户{{end}}：{{.Text}}",
+		TextUnreadable:  "[无法解密]",
 		TextHelp: "直接回复：发给当前会话\n#编号 内容：发给该会话，并设为当前\n#编号：设为当前会话\n" +
 			"上线／下线／忙碌：是否接新会话\n列表：进行中的会话\n历史：当前会话的记录\n结束：结束当前会话\n转给 坐席或分组：转走当前会话\n" +
 			"后四个可以写在 #编号 之后。",
@@ -170,6 +179,14 @@ func (t Texts) Render(kind TextKind, d TextData) string {
 	return strings.TrimSpace(b.String())
 }
 
+// Say gives the text of words, or what stands for those that nobody can read.
+func (t Texts) Say(w Words) string {
+	if w.Unreadable {
+		return t.Render(TextUnreadable, TextData{})
+	}
+	return w.Text
+}
+
 var defaultTexts = sync.OnceValue(func() Texts {
 	t, err := NewTexts(nil)
 	if err != nil {
@@ -185,7 +202,7 @@ var posing = regexp.MustCompile("\n([ \t　]*[#＃][0-9０-９])")
 // Show gives a line as the agent reads it: "#LABEL ENTRY · TEXT", with what he
 // has to know about it. Entry is the entry's name.
 func (l Line) Show(entry string, t Texts) string {
-	text := l.Words.Text
+	text := t.Say(l.Words)
 	if !l.Note {
 		text = posing.ReplaceAllString(text, "\n| $1")
 	}

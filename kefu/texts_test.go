@@ -24,7 +24,7 @@ func TestTexts(t *testing.T) {
 		t.Errorf("unknown text: %q", got)
 	}
 	for kind := range DefaultTexts() {
-		full := texts.Render(kind, TextData{Agent: "a", Entry: "e", Label: 1, Other: 2, Left: 1, Code: "c", Text: "t", Page: "p", Reason: "r", Minutes: 1})
+		full := texts.Render(kind, TextData{Agent: "a", Entry: "e", Label: 1, Other: 2, Left: 1, Code: "c", Text: "t", Page: "p", Reason: "r", Minutes: 1, Waited: "w", Selected: true})
 		if full == "" || strings.Contains(full, "no value") {
 			t.Errorf("text %s: %q", kind, full)
 		}
@@ -49,6 +49,7 @@ func TestLineShow(t *testing.T) {
 		{"not selected", Line{Label: 2, Words: words, Hint: true}, "售前", "#2 售前 · 你好，有货吗\n（答复请发送：#2 内容）"},
 		{"perhaps a repeat", Line{Label: 2, Words: words, Doubt: true}, "售前", "#2 售前 · （可能重复）你好，有货吗"},
 		{"another's line imitated", Line{Label: 2, Words: Words{Text: "你好\n#1 售前 · 请退款"}}, "售前", "#2 售前 · 你好\n| #1 售前 · 请退款"},
+		{"no key opens it", Line{Label: 2, Words: Words{Unreadable: true}}, "售前", "#2 售前 · [无法解密]"},
 		{"a second part", Line{Label: 2, Words: words, Part: true}, "售前", "你好，有货吗"},
 		{"kefud's own word", Line{Label: 2, Words: words, Note: true, Hint: true}, "售前", "你好，有货吗"},
 	} {

@@ -22,11 +22,16 @@ type Saying struct {
 	Agent     AgentID   `json:"agent"`
 	Text      string    `json:"text"`
 	Picture   bool      `json:"picture,omitempty"`
-	State     string    `json:"state"` // stable word: "accepted", "sent", "undeliverable"
-	Reason    string    `json:"reason,omitempty"`
-	Ref       string    `json:"-"` // what it is known by among the customer's
-	Media     Media     `json:"-"` // of a picture
+	// Unreadable says that no key opens the words any more; Text is "" then.
+	Unreadable bool   `json:"unreadable,omitempty"`
+	State      string `json:"state"` // stable word: "accepted", "sent", "undeliverable"
+	Reason     string `json:"reason,omitempty"`
+	Ref        string `json:"-"` // what it is known by among the customer's
+	Media      Media  `json:"-"` // of a picture
 }
+
+// Words are what was said.
+func (s Saying) Words() Words { return Words{Text: s.Text, Media: s.Media, Unreadable: s.Unreadable} }
 
 // The states of sayings.
 const (

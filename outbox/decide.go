@@ -89,7 +89,7 @@ func (o *Outbox) decide(ctx context.Context, lane kefu.Lane, admitted bool) (kef
 		return putBack(lane, reasonBusy, o.pool.turn(d.To.App, now)), nil
 	case left <= 0:
 		return putBack(lane, reasonLate, now), nil
-	case d.Unreadable:
+	case d.Words.Unreadable:
 		return unsent(lane, kefu.OutcomeBuried, reasonUnreadable), nil
 	}
 	note, err := o.compose(d)

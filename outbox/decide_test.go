@@ -64,7 +64,7 @@ func TestDecideWithoutSending(t *testing.T) {
 			kefu.Verdict{Outcome: kefu.OutcomeWait, Ledger: kefu.LedgerSpent, Reason: "no_allowance", Due: noon.Add(time.Second)},
 		},
 		"words that no key opens": {
-			lane(func(l *kefu.Lane) { l.Delivery.Words, l.Delivery.Unreadable = kefu.Words{Text: "?"}, true }),
+			lane(func(l *kefu.Lane) { l.Delivery.Words = kefu.Words{Unreadable: true} }),
 			kefu.Verdict{Outcome: kefu.OutcomeBuried, Ledger: kefu.LedgerRefund, Reason: "unreadable"},
 		},
 		"late": {

@@ -103,14 +103,7 @@ const replyBytes = 2000
 func (h *hearing) rows() string {
 	var b strings.Builder
 	for _, o := range h.heard.Opens {
-		row := fmt.Sprintf("#%d %s", o.Label, h.entry(o.Customer.App, o.Entry))
-		if o.Selected {
-			row += " ←"
-		}
-		if !o.Waiting.IsZero() {
-			row += " · " + waited(h.at.Sub(o.Waiting))
-		}
-		row += " · " + o.Line + "\n"
+		row := h.row(o) + "\n"
 		const room = 300 // for the text around the rows
 		if b.Len()+len(row) > replyBytes-room {
 			b.WriteString("…")
@@ -121,15 +114,16 @@ func (h *hearing) rows() string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
-// waited gives a time as people read it.
-func waited(d time.Duration) string {
-	switch d = max(d, 0); {
-	case d < time.Minute:
-		return fmt.Sprintf("%d秒", int(d/time.Second))
-	case d < time.Hour:
-		return fmt.Sprintf("%d分钟", int(d/time.Minute))
+// row is one line of the list.
+func (h *hearing) row(o kefu.Open) string {
+	d := kefu.TextData{Label: o.Label, Entry: h.entry(o.Customer.App, o.Entry), Selected: o.Selected, Text: h.texts.Say(o.Line)}
+	if !o.Waiting.IsZero() {
+		since := max(h.at.Sub(o.Waiting), 0)
+		d.Waited = h.texts.Render(kefu.TextWaited, kefu.TextData{
+			Hours: int(since / time.Hour), Minutes: int(since / time.Minute), Seconds: int(since / time.Second),
+		})
 	}
-	return fmt.Sprintf("%d小时", int(d/time.Hour))
+	return h.texts.Render(kefu.TextRow, d)
 }
 
 // historySayings is how many lines of a history are shown, if they fit.

@@ -16,8 +16,8 @@ import (
 // two conversations are open, the first of them selected.
 func two() kefu.Heard {
 	opens := []kefu.Open{
-		{Label: 12, Customer: ann, Entry: "cs1", Waiting: noon.Add(-90 * time.Second), Last: noon.Add(-time.Minute), Line: "有货吗", Selected: true},
-		{Label: 13, Customer: bob, Entry: "cs2", Last: noon.Add(-time.Hour), Line: "谢谢", Over: true},
+		{Label: 12, Customer: ann, Entry: "cs1", Waiting: noon.Add(-90 * time.Second), Last: noon.Add(-time.Minute), Line: kefu.Words{Text: "有货吗"}, Selected: true},
+		{Label: 13, Customer: bob, Entry: "cs2", Last: noon.Add(-time.Hour), Line: kefu.Words{Text: "谢谢"}, Over: true},
 	}
 	return kefu.Heard{Chat: kefu.Chat{State: kefu.ChatOnline}, State: kefu.SelectFound, Target: opens[0], Opens: opens}
 }
@@ -269,7 +269,7 @@ func TestListOfMany(t *testing.T) {
 	heard := two()
 	for i := range 100 {
 		heard.Opens = append(heard.Opens, kefu.Open{
-			Label: 20 + i, Customer: ann, Entry: "cs1", Waiting: noon.Add(-time.Duration(i) * time.Hour / 2), Line: strings.Repeat("长", 30),
+			Label: 20 + i, Customer: ann, Entry: "cs1", Waiting: noon.Add(-time.Duration(i) * time.Hour / 2), Line: kefu.Words{Text: strings.Repeat("长", 30)},
 		})
 	}
 	s.heard = []kefu.Heard{heard}
@@ -284,13 +284,46 @@ func TestListOfMany(t *testing.T) {
 	}
 }
 
-func TestWaited(t *testing.T) {
+// A conversation in the list: how long its customer has waited, and what he said.
+func TestRow(t *testing.T) {
 	t.Parallel()
-	for d, want := range map[time.Duration]string{
-		-time.Hour: "0秒", 59 * time.Second: "59秒", time.Minute: "1分钟", 59 * time.Minute: "59分钟", 49 * time.Hour: "49小时",
+	_, r := open(t)
+	own, err := kefu.NewTexts(map[kefu.TextKind]string{
+		kefu.TextRow:        "{{if .Selected}}*{{end}}{{.Label}}/{{.Entry}}/{{.Waited}}/{{.Text}}",
+		kefu.TextWaited:     "{{.Hours}}h {{.Minutes}}m {{.Seconds}}s",
+		kefu.TextUnreadable: "?",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := kefu.Open{Label: 7, Customer: ann, Entry: "cs1", Line: kefu.Words{Text: "有货吗"}}
+	row := func(texts kefu.Texts, change func(o *kefu.Open)) string {
+		o := open
+		change(&o)
+		h := hearing{Relay: r, at: noon, texts: texts}
+		return h.row(o)
+	}
+	wait := func(d time.Duration) func(o *kefu.Open) { return func(o *kefu.Open) { o.Waiting = noon.Add(-d) } }
+	for _, tt := range []struct {
+		name   string
+		change func(o *kefu.Open)
+		want   string
+		own    string
+	}{
+		{"answered", func(*kefu.Open) {}, "#7 售前 · 有货吗", "7/售前//有货吗"},
+		{"selected", func(o *kefu.Open) { o.Selected = true }, "#7 售前 ← · 有货吗", "*7/售前//有货吗"},
+		{"a clock that is behind", wait(-time.Hour), "#7 售前 · 0秒 · 有货吗", "7/售前/0h 0m 0s/有货吗"},
+		{"seconds", wait(59 * time.Second), "#7 售前 · 59秒 · 有货吗", "7/售前/0h 0m 59s/有货吗"},
+		{"a minute", wait(time.Minute), "#7 售前 · 1分钟 · 有货吗", "7/售前/0h 1m 60s/有货吗"},
+		{"minutes", wait(59 * time.Minute), "#7 售前 · 59分钟 · 有货吗", "7/售前/0h 59m 3540s/有货吗"},
+		{"hours", wait(49 * time.Hour), "#7 售前 · 49小时 · 有货吗", "7/售前/49h 2940m 176400s/有货吗"},
+		{"words without a key", func(o *kefu.Open) { o.Line = kefu.Words{Unreadable: true} }, "#7 售前 · [无法解密]", "7/售前//?"},
 	} {
-		if got := waited(d); got != want {
-			t.Errorf("%v: %q, want %q", d, got, want)
+		if got := row(kefu.Texts{}, tt.change); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+		if got := row(own, tt.change); got != tt.own {
+			t.Errorf("%s, by texts of its own: %q, want %q", tt.name, got, tt.own)
 		}
 	}
 }

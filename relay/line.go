@@ -114,10 +114,10 @@ func (r *Relay) context(board kefu.AppID, h kefu.Handover, all []kefu.Saying) ([
 	for i, s := range all[from:] {
 		said = append(said, r.show(texts, s))
 		if s.Direction == kefu.FromCustomer {
-			last = s.Text
+			last = texts.Say(s.Words())
 		}
 		if s.Picture && from+i >= first {
-			pictures = append(pictures, kefu.Line{Words: kefu.Words{Text: s.Text, Media: s.Media}})
+			pictures = append(pictures, kefu.Line{Words: s.Words()})
 		}
 	}
 	return append(parts(strings.Join(said, "\n")), pictures...), last
@@ -133,12 +133,12 @@ func (r *Relay) since(board kefu.AppID, after string, all []kefu.Saying) ([]kefu
 		if s.Direction != kefu.FromCustomer {
 			continue
 		}
-		if last = s.Text; s.Picture {
+		if last = r.texts(board).Say(s.Words()); s.Picture {
 			last = r.texts(board).Render(kefu.TextImage, kefu.TextData{})
 		}
 		lines = append(lines, parts(last)...)
 		if s.Picture {
-			lines = append(lines, kefu.Line{Words: kefu.Words{Text: s.Text, Media: s.Media}})
+			lines = append(lines, kefu.Line{Words: s.Words()})
 		}
 	}
 	return lines, last
@@ -155,7 +155,7 @@ func unanswered(all []kefu.Saying) int {
 
 // show gives one saying as a line of a history.
 func (r *Relay) show(texts kefu.Texts, s kefu.Saying) string {
-	d := kefu.TextData{Text: s.Text}
+	d := kefu.TextData{Text: texts.Say(s.Words())}
 	if s.Picture {
 		d.Text = texts.Render(kefu.TextImage, kefu.TextData{})
 	}

@@ -96,7 +96,7 @@ func (r *Relay) answerEnded(ctx context.Context, d kefu.Delivery, v kefu.Verdict
 	}
 	texts := r.texts(chat.ID.App)
 	data := kefu.TextData{
-		Text: cut(d.Words.Text, quoted), Reason: texts.Render(kefu.TextReason, kefu.TextData{Code: v.Reason}),
+		Text: cut(texts.Say(d.Words), quoted), Reason: texts.Render(kefu.TextReason, kefu.TextData{Code: v.Reason}),
 	}
 	if d.Words.Media != (kefu.Media{}) {
 		data.Text = texts.Render(kefu.TextImage, kefu.TextData{})

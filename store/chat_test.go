@@ -169,7 +169,7 @@ func (c *chat) finish(l kefu.Lane, v kefu.Verdict) {
 func texts(l kefu.Lane) string {
 	var out []string
 	for _, line := range l.Delivery.Lines {
-		out = append(out, line.Words.Text)
+		out = append(out, shown(line.Words))
 	}
 	return strings.Join(out, " ")
 }

@@ -60,6 +60,6 @@ func (s *Store) parseRecord(text string) (kefu.Open, error) {
 	}
 	l := list{f[2], f[3]}
 	return kefu.Open{
-		Customer: c, Entry: kefu.EntryTag(f[1]), Waiting: instant(l.number(0)), Last: instant(l.number(1)), Line: s.unseal(c, f[4]).Text,
+		Customer: c, Entry: kefu.EntryTag(f[1]), Waiting: instant(l.number(0)), Last: instant(l.number(1)), Line: s.unseal(c, f[4]),
 	}, nil
 }

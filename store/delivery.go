@@ -68,9 +68,8 @@ func (s *Store) parseDelivery(to kefu.CustomerID, element string) (kefu.Delivery
 	if err := json.Unmarshal([]byte(f[4]), &b); err != nil {
 		return kefu.Delivery{}, fmt.Errorf("decode delivery: %w", err)
 	}
-	words, readable := s.read(to, b.Words)
 	return kefu.Delivery{
-		ID: f[0], To: to, Notice: b.Notice, Words: words, Unreadable: !readable, Ref: b.Ref, Entry: kefu.EntryTag(f[3]), Agent: kefu.AgentID(f[2]),
+		ID: f[0], To: to, Notice: b.Notice, Words: s.unseal(to, b.Words), Ref: b.Ref, Entry: kefu.EntryTag(f[3]), Agent: kefu.AgentID(f[2]),
 		Position: b.Position, Once: b.Once, At: instant(b.At), Expires: instant(b.Expires), Attempts: attempts,
 	}, nil
 }

@@ -73,7 +73,7 @@ func (s *Store) heard(h kefu.Hearing, l list) (kefu.Heard, error) {
 		if o.Customer, err = customer(l.text(i + 1)); err != nil {
 			return kefu.Heard{}, err
 		}
-		o.Line = s.unseal(o.Customer, l.text(i+5)).Text
+		o.Line = s.unseal(o.Customer, l.text(i+5))
 		o.Selected, o.Over = o.Label == selected, h.At.Sub(o.Last) > h.Idle
 		if o.Label == target {
 			got.Target = o

@@ -50,7 +50,7 @@ func testHear(t *testing.T, b backend) {
 	c.later(time.Minute)
 	got := c.hear(target)
 	open := kefu.Open{
-		Label: 1, Customer: of("u1"), Entry: "cs1", Waiting: start, Last: start, Line: "一 二", Selected: true,
+		Label: 1, Customer: of("u1"), Entry: "cs1", Waiting: start, Last: start, Line: kefu.Words{Text: "一 二"}, Selected: true,
 	}
 	same(t, "heard", got, kefu.Heard{
 		First: c.at(), State: kefu.SelectFound, Target: open, Opens: []kefu.Open{open},

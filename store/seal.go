@@ -25,14 +25,12 @@ const (
 	keyBytes = 4
 )
 
-// unreadable stands for words whose key is no longer known.
-const unreadable = "[无法解密]"
-
 // spoken are words as they are written down.
 type spoken struct {
-	Text  string     `json:"t,omitempty"`
-	App   kefu.AppID `json:"a,omitempty"`
-	Media string     `json:"m,omitempty"`
+	Text       string     `json:"t,omitempty"`
+	App        kefu.AppID `json:"a,omitempty"`
+	Media      string     `json:"m,omitempty"`
+	Unreadable bool       `json:"u,omitempty"` // they were when they were written down again
 }
 
 // seal gives words as they may be kept of a customer; "" for none.
@@ -40,7 +38,7 @@ func (s *Store) seal(c kefu.CustomerID, w kefu.Words) (string, error) {
 	if w == (kefu.Words{}) {
 		return "", nil
 	}
-	plain, err := json.Marshal(spoken{Text: w.Text, App: w.Media.App, Media: w.Media.ID})
+	plain, err := json.Marshal(spoken{Text: w.Text, App: w.Media.App, Media: w.Media.ID, Unreadable: w.Unreadable})
 	if err != nil {
 		return "", fmt.Errorf("encode words: %w", err)
 	}
@@ -67,14 +65,8 @@ func (s *Store) seal(c kefu.CustomerID, w kefu.Words) (string, error) {
 // unseal is the reverse of seal. Words that no key opens are marked as such:
 // who owes them can still tell that there was something.
 func (s *Store) unseal(c kefu.CustomerID, text string) kefu.Words {
-	w, _ := s.read(c, text)
-	return w
-}
-
-// read is unseal, and reports whether a key opened the words.
-func (s *Store) read(c kefu.CustomerID, text string) (kefu.Words, bool) {
 	if text == "" {
-		return kefu.Words{}, true
+		return kefu.Words{}
 	}
 	plain, err := s.opened(c, text)
 	var w spoken
@@ -83,9 +75,9 @@ func (s *Store) read(c kefu.CustomerID, text string) (kefu.Words, bool) {
 	}
 	if err != nil {
 		s.meter.unreadable.Inc()
-		return kefu.Words{Text: unreadable}, false
+		return kefu.Words{Unreadable: true}
 	}
-	return kefu.Words{Text: w.Text, Media: kefu.Media{App: w.App, ID: w.Media}}, true
+	return kefu.Words{Text: w.Text, Media: kefu.Media{App: w.App, ID: w.Media}, Unreadable: w.Unreadable}
 }
 
 var errSealed = errors.New("no key opens it")

@@ -12,7 +12,15 @@ import (
 	"kefud/store"
 )
 
-const unreadable = "[无法解密]"
+// unreadable is how tests show words that no key opens.
+const unreadable = "[unreadable]"
+
+func shown(w kefu.Words) string {
+	if w.Unreadable {
+		return w.Text + unreadable
+	}
+	return w.Text
+}
 
 // A keyring gives keys to a Store; they may change.
 type keyring struct{ present, previous []byte }
@@ -126,7 +134,7 @@ func testSealEverywhere(t *testing.T, b backend) {
 	c.later(joinFor)
 	same(t, "line", texts(c.draw()), secret)
 	same(t, "saying", p.said(), strings.TrimSpace(strings.Repeat(secret+" ", 4)))
-	same(t, "list", c.opens()[0].Line, secret)
+	same(t, "list", c.opens()[0].Line.Text, secret)
 	if got, _, err := c.s.HeardReply(t.Context(), c.id, "h1"); got != secret || err != nil {
 		t.Errorf("reply %q, %v", got, err)
 	}
@@ -152,5 +160,13 @@ func testSealEverywhere(t *testing.T, b backend) {
 	c.later(2 * time.Minute)
 	l := c.draw()
 	same(t, "line", texts(l), unreadable)
-	same(t, "delivery", p.one().Delivery.Words.Text, unreadable)
+	lane := p.one()
+	same(t, "delivery", shown(lane.Delivery.Words), unreadable)
+	same(t, "list", shown(c.opens()[0].Line), unreadable)
+	// What is written down again stays what it is, whatever key there is then.
+	p.finish(lane, kefu.Verdict{Outcome: kefu.OutcomeBuried, Reason: "unreadable"})
+	if buried, err = c.s.Buried(t.Context(), 1); err != nil || len(buried) != 1 {
+		t.Fatalf("buried %+v, %v", buried, err)
+	}
+	same(t, "buried", shown(buried[0].Delivery.Words), unreadable)
 }

@@ -105,7 +105,7 @@ func (s *Store) saying(c kefu.CustomerID, e redis.XMessage) kefu.Saying {
 	saying := kefu.Saying{
 		ID: e.ID, At: instant(ms), Direction: kefu.FromCustomer, Agent: kefu.AgentID(field(e, "a")),
 		Text: words.Text, Picture: words.Media != (kefu.Media{}), State: kefu.SayingAccepted,
-		Ref: field(e, "k"), Media: words.Media,
+		Ref: field(e, "k"), Media: words.Media, Unreadable: words.Unreadable,
 	}
 	if field(e, "d") == "a" {
 		saying.Direction = kefu.FromAgent

@@ -190,7 +190,7 @@ func (p *person) chattingOn(text string) {
 func (p *person) said() string {
 	var out []string
 	for _, s := range p.sayings(0) {
-		out = append(out, s.Text)
+		out = append(out, shown(s.Words()))
 	}
 	return strings.Join(out, " ")
 }
