@@ -174,6 +174,7 @@ type Settlement struct {
 	Answer   Answer
 	Replace  bool // Answer takes the place of one decided before: the way it named did not work out
 
+	Waits        time.Time     // only if the customer has waited for his agent's answer since then; zero = in any case
 	AnswerWithin time.Duration // the customer waits for a relayed answer, for so long; 0 = nobody counts
 	Missed       []AgentID     // see Conversation
 	Words        Words         // for the transcript, if the message is relayed
@@ -188,4 +189,5 @@ type Settled struct {
 	Applied bool
 	Answer  Answer       // not applied: the answer that stands for this push, undecided if none does
 	Now     Conversation // not applied: the conversation as the other push left it
+	Met     bool         // not applied: the agent has answered since Settlement.Waits
 }

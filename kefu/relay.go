@@ -207,6 +207,7 @@ type Move struct {
 	From     AgentID
 	To       []AgentID // whom he chose, in order; nil = the entry's ladder
 	Missed   bool      // he did not answer in time, or cannot
+	Since    time.Time // only if the customer has waited since then; zero = whether he waits or not
 	At       time.Time
 }
 
@@ -214,7 +215,7 @@ type Move struct {
 type Moved struct {
 	Agent   AgentID // who has it now; "" = nobody
 	Stays   bool    // nobody could take it, and it stays where it is
-	Changed bool    // it was no longer his
+	Changed bool    // it was no longer his, or the customer does not wait any more
 	Brought bool    // Agent was brought all that the customer had said
 	Reason  Reason  // of the first who refused, if there is only one; else ReasonPool
 }

@@ -98,7 +98,7 @@ func (s *stage) owe(users ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, user := range users {
-		s.overdue = append(s.overdue, kefu.Overdue{Customer: kefu.CustomerID{App: "shop", User: user}, Agent: "wang"})
+		s.overdue = append(s.overdue, kefu.Overdue{Customer: kefu.CustomerID{App: "shop", User: user}, Agent: "wang", Since: noon})
 	}
 }
 

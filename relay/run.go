@@ -88,7 +88,7 @@ func (r *Relay) look(ctx context.Context, partition int) error {
 func (r *Relay) moveOn(ctx context.Context, o kefu.Overdue) error {
 	within, cancel := context.WithTimeout(ctx, moveLease/2)
 	defer cancel()
-	moved, err := r.Move(within, kefu.Move{Customer: o.Customer, From: o.Agent, Missed: true, At: r.Now()})
+	moved, err := r.Move(within, kefu.Move{Customer: o.Customer, From: o.Agent, Missed: true, Since: o.Since, At: r.Now()})
 	outcome := "moved"
 	switch {
 	case err != nil:

@@ -57,7 +57,7 @@ func TestRunMoves(t *testing.T) {
 		after(2 * time.Second)
 		var got []string
 		for _, m := range s.moves {
-			if m.From != "wang" || !m.Missed || m.To != nil || m.At.IsZero() {
+			if m.From != "wang" || !m.Missed || !m.Since.Equal(noon) || m.To != nil || m.At.IsZero() {
 				t.Errorf("moved %+v", m)
 			}
 			got = append(got, m.Customer.User)

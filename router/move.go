@@ -66,6 +66,10 @@ func (w *work) move(ctx context.Context, m kefu.Move, c kefu.Conversation) (kefu
 	}
 	if !settled.Applied {
 		w.giveUp(ctx, seat, settled)
+		if settled.Met {
+			w.resit(ctx, s, m.From)
+			return kefu.Moved{Agent: m.From, Changed: true}, true, nil
+		}
 		return kefu.Moved{}, false, nil
 	}
 	w.seats.GiveUp(w.held(m.From))
@@ -103,6 +107,22 @@ func (w *work) leave(ctx context.Context, c kefu.Conversation, plan Plan, st kef
 				Unread: agent != c.Serving || !c.Live || !w.m.Kind.FromCustomer(),
 			}, false)
 		}
+	}
+}
+
+// resit takes the seat again that an agent gave up for another who does not get
+// the conversation. Without it he keeps it all the same.
+func (w *work) resit(ctx context.Context, s Situation, agent kefu.AgentID) {
+	a := w.table.Agent(agent)
+	if a == nil {
+		return
+	}
+	seat, err := w.seats.Seat(ctx, kefu.SeatRequest{
+		Customer: w.m.Customer, Entry: s.Entry.Tag, At: w.at, Idle: w.app.Idle,
+		Candidates: []kefu.SeatCandidate{{Agent: agent, Capacity: a.Capacity}},
+	})
+	if err == nil {
+		w.board.Note(seat.Loads)
 	}
 }
 
@@ -173,7 +193,7 @@ func (w *work) moving(s Situation, m kefu.Move, plan Plan, seat kefu.Seat) kefu.
 		o = Conclude(s, taken)
 	}
 	st := kefu.Settlement{
-		Customer: m.Customer, At: w.at, Version: c.Version, Idle: w.app.Idle,
+		Customer: m.Customer, At: w.at, Version: c.Version, Idle: w.app.Idle, Waits: m.Since,
 		Entry: s.Entry.Tag, Sticky: s.Entry.Sticky, Owner: o.Owner, Borrowed: o.Borrowed,
 		AnswerWithin: s.Entry.AnswerTimeout, Missed: c.Missed,
 	}

@@ -33,6 +33,7 @@ func TestMove(t *testing.T) {
 	t.Parallel()
 	late := kefu.Move{From: "wang", Missed: true}
 	chosen := func(ids ...kefu.AgentID) kefu.Move { return kefu.Move{From: "wang", To: ids} }
+	since := kefu.Move{From: "wang", Missed: true, Since: noon.Add(-time.Minute)}
 	handed := []string{"li", "li after last-of-li"}
 	tests := []struct {
 		name    string
@@ -84,6 +85,9 @@ func TestMove(t *testing.T) {
 			s.settle = []kefu.Settled{{Now: served("li")}}
 			s.conversations = append(s.conversations, served("li"))
 		}, kefu.Moved{Agent: "li", Changed: true}, []string{"li"}, "", nil, "", "conversation seat settle conversation"},
+		{"he has answered meanwhile", since, []kefu.AgentID{"wang", "li"}, func(s *stage, _ *relay) {
+			s.settle = []kefu.Settled{{Now: served("wang"), Met: true}}
+		}, kefu.Moved{Agent: "wang", Changed: true}, []string{"li"}, "li>wang", nil, "", "conversation seat settle release seat"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -116,6 +120,11 @@ func TestMove(t *testing.T) {
 			}
 			if diff := cmp.Diff(tt.left, leftOf(f)); diff != "" {
 				t.Errorf("left (-want +got):\n%s", diff)
+			}
+			for _, st := range s.settled {
+				if !st.Waits.Equal(tt.move.Since) {
+					t.Errorf("settled if he waits since %v, want %v", st.Waits, tt.move.Since)
+				}
 			}
 			for i, h := range f.left {
 				if f.missed[i] && h.Brought != tt.want.Brought {

@@ -92,7 +92,7 @@ func (s *Store) Lookup(ctx context.Context, c kefu.CustomerID, key kefu.MessageK
 
 // Settle ends the work on a push: one command. It is not applied if the push
 // was decided before, unless it replaces that answer, nor if the conversation
-// has changed since its Version. Serving nobody leaves the stand-in's mark as it
+// has changed since its Version, or the customer has been answered. Serving nobody leaves the stand-in's mark as it
 // was: whoever comes next is still the same borrowing.
 func (s *Store) Settle(ctx context.Context, st kefu.Settlement) (kefu.Settled, error) {
 	record, err := encodeRecord(st.Record)
@@ -114,7 +114,7 @@ func (s *Store) Settle(ctx context.Context, st kefu.Settlement) (kefu.Settled, e
 		member(st.Customer), st.Version, string(st.Entry), st.Sticky.Milliseconds(), string(st.Agent),
 		string(st.Owner), st.Borrowed, formatAnswer(st.Answer), flag(st.Replace),
 		record, recordsKept, recordTTL.Milliseconds(),
-		st.AnswerWithin.Milliseconds(), formatAgents(st.Missed), words, kefu.FromCustomer.Ref(st.Key), st.Keep.Milliseconds(),
+		st.AnswerWithin.Milliseconds(), formatAgents(st.Missed), words, kefu.FromCustomer.Ref(st.Key), st.Keep.Milliseconds(), millis(st.Waits),
 	}
 	for _, d := range st.Deliveries {
 		more, err := s.deliveryArgs(st.Customer, d)
@@ -134,8 +134,8 @@ func (s *Store) settled(p int, l list) kefu.Settled {
 	switch l.number(0) {
 	case 0:
 		return kefu.Settled{Answer: parseAnswer(l.text(1))}
-	case 1:
-		return kefu.Settled{Now: asList(l.at(1)).view()}
+	case 1, 3:
+		return kefu.Settled{Now: asList(l.at(1)).view(), Met: l.number(0) == 3}
 	}
 	if l.number(1) > 0 {
 		s.wakeUp(p)

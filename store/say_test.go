@@ -253,6 +253,46 @@ func testOverdue(t *testing.T, b backend) {
 	same(t, "at any time", p.overdue(time.Second), []kefu.Overdue(nil))
 }
 
+// Who answers after a customer was found to have waited too long keeps him; if
+// he has not, or it does not matter, he loses him.
+func testOverdueMet(t *testing.T, b backend) {
+	p := newPerson(t, b.open(t), "u1")
+	p.settle(p.push(throughRelay).Conversation, "wang", relayed(time.Minute))
+	overdue := func() kefu.Overdue {
+		t.Helper()
+		p.later(time.Minute)
+		found := p.overdue(time.Second)
+		if len(found) != 1 || found[0].Agent != "wang" {
+			t.Fatalf("overdue %+v, want him who waits for wang", found)
+		}
+		return found[0]
+	}
+	moving := func(since time.Time) kefu.Settled {
+		t.Helper()
+		return p.settleWith(p.settlement(p.history().Conversation, "li", relayed(time.Minute), func(st *kefu.Settlement) {
+			st.Key, st.Answer, st.Waits = "", kefu.Answer{}, since
+		}))
+	}
+	o := overdue()
+	p.say("wang", "a")
+	for _, then := range []func(){func() {}, func() { p.later(time.Second); p.push(throughRelay) }} {
+		then()
+		if got := moving(o.Since); got.Applied || !got.Met || got.Now.Serving != "wang" {
+			t.Errorf("moved after an answer: %+v, want it with wang", got)
+		}
+	}
+	o = overdue()
+	p.later(time.Second)
+	p.push(throughRelay) // he waits no shorter for that
+	if got := moving(o.Since); !got.Applied {
+		t.Errorf("not moved without an answer: %+v", got)
+	}
+	p.say("li", "b")
+	if got := moving(time.Time{}); !got.Applied {
+		t.Errorf("not moved, whether he waits or not: %+v", got)
+	}
+}
+
 // A customer who is no longer served, or gone, is not overdue.
 func testOverdueOfNobody(t *testing.T, b backend) {
 	p := newPerson(t, b.open(t), "u1")

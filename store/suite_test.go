@@ -185,6 +185,7 @@ var suite = []struct {
 	{"SayKeeps", testSayKeeps},
 	{"End", testEnd},
 	{"Overdue", testOverdue},
+	{"OverdueMet", testOverdueMet},
 	{"OverdueOfNobody", testOverdueOfNobody},
 	{"Hurry", testHurry},
 	{"UnbindHurries", testUnbindHurries},

@@ -8,9 +8,10 @@
 --       11 owner ('' = nobody), 12 borrowed, 13 answer ('' = no push asks), 14 '1' = replace a decided answer,
 --       15 record for explain ('' = none), 16 records kept, 17 TTL ms of 5,
 --       18 ms for an answer (0 = any time), 19 missed, 20 words ('' = none), 21 what they are known by,
---       22 keep transcripts for ms, from 23 the deliveries: notice, '1' = once, agent, entry, body
+--       22 keep transcripts for ms, 23 ms since when the customer has to wait (0 = in any case), from 24 the deliveries: notice, '1' = once, agent, entry, body
 -- Returns {0, answer} if the push was decided before, {1, view} if the
---         conversation has changed since version, {2, deliveries written} if applied
+--         conversation has changed since version, {2, deliveries written} if applied,
+--         {3, view} if the customer does not wait
 local now, idle = tonumber(ARGV[1]), tonumber(ARGV[2])
 local asked = ARGV[13] ~= ''
 local known = asked and redis.call('GET', KEYS[1]) or ARGV[1]
@@ -19,6 +20,7 @@ if decided ~= '' and ARGV[14] ~= '1' then return {0, decided} end
 local c = open(KEYS[2])
 local version = tonumber(c.v) or 0
 if version ~= tonumber(ARGV[7]) then return {1, view(c, now, idle, c.sv)} end
+if ARGV[23] ~= '0' and c.aw ~= ARGV[23] then return {3, view(c, now, idle, c.sv)} end
 
 local entry, sticky, agent, owner, borrowed = ARGV[8], ARGV[9], ARGV[10], ARGV[11], ARGV[12]
 if c.lp == '' then put(c, 'e', entry) put(c, 'et', '0') put(c, 'ei', now) put(c, 'lp', now) put(c, 'il', idle) end
@@ -41,7 +43,7 @@ if agent ~= '' then put(c, 'at', ARGV[18]) end
 if relayed and ARGV[20] ~= '' then tell(KEYS[6], now, ARGV[22], {d = 'c', a = agent, w = ARGV[20], k = ARGV[21]}) end
 
 local owed = 0
-for i = 23, #ARGV, 5 do
+for i = 24, #ARGV, 5 do
   owed = owed + owe(c, now, ARGV[5], ARGV[6],
     {notice = ARGV[i], once = ARGV[i + 1], agent = ARGV[i + 2], entry = ARGV[i + 3], body = ARGV[i + 4]})
 end
