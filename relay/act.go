@@ -25,6 +25,8 @@ func (h *hearing) do(ctx context.Context, c command) (string, error) {
 		return h.texts.Render(kefu.TextHelp, kefu.TextData{}), nil
 	case verbSpace:
 		return h.texts.Render(kefu.TextSpace, kefu.TextData{Label: c.label}), nil
+	case verbCode:
+		return h.bind(ctx, c.text)
 	case verbSay, verbSelect, verbHistory, verbClose, verbTransfer:
 	}
 	if h.heard.State != kefu.SelectFound {
@@ -41,7 +43,7 @@ func (h *hearing) do(ctx context.Context, c command) (string, error) {
 		return h.close(ctx)
 	case verbTransfer:
 		return h.transfer(ctx, c.to)
-	case verbSay, verbSpace, verbOnline, verbOffline, verbBusy, verbList, verbHelp:
+	case verbSay, verbSpace, verbOnline, verbOffline, verbBusy, verbList, verbHelp, verbCode:
 	}
 	return h.say(ctx, c)
 }

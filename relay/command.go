@@ -21,9 +21,10 @@ const (
 	verbClose                // 结束
 	verbTransfer             // 转给
 	verbHelp                 // 帮助
+	verbCode                 // the code of an invitation, which is no word to a customer
 )
 
-var verbNames = [...]string{"say", "select", "space", "online", "offline", "busy", "list", "history", "close", "transfer", "help"}
+var verbNames = [...]string{"say", "select", "space", "online", "offline", "busy", "list", "history", "close", "transfer", "help", "code"}
 
 // String gives the verb as metrics name it.
 func (v verb) String() string { return verbNames[v] }
@@ -53,7 +54,7 @@ func verbOf(word string) (verb, bool) {
 type command struct {
 	verb  verb
 	label int    // 0 = the selected conversation
-	text  string // verbSay: as he wrote it, without the label
+	text  string // verbSay: as he wrote it, without the label; verbCode: the code
 	to    string // verbTransfer
 }
 
@@ -62,7 +63,7 @@ func (c command) targets() bool {
 	switch c.verb {
 	case verbSay, verbSelect, verbHistory, verbClose, verbTransfer:
 		return true
-	case verbSpace, verbOnline, verbOffline, verbBusy, verbList, verbHelp:
+	case verbSpace, verbOnline, verbOffline, verbBusy, verbList, verbHelp, verbCode:
 	}
 	return false
 }

@@ -65,6 +65,7 @@ type stage struct {
 	bound     kefu.Bound
 	binding   func() // is called when somebody sends a code
 	codes     []string
+	invited   string // the code of an invitation
 	whose     kefu.AgentID
 	announced []kefu.Chat
 	given     []bool
@@ -262,6 +263,12 @@ func (s *stage) Bind(ctx context.Context, _ kefu.CustomerID, code string, _, unt
 		s.binding()
 	}
 	return s.bound, s.call(ctx, "bind")
+}
+
+func (s *stage) Invited(ctx context.Context, _ kefu.AppID, text string) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return text == s.invited, s.call(ctx, "invited")
 }
 
 func (s *stage) Whose(ctx context.Context, _ kefu.CustomerID) (kefu.AgentID, error) {

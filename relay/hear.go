@@ -77,9 +77,11 @@ func (h *hearing) hear(ctx context.Context) (string, error) {
 			h.agent = "" // bound to somebody who has left, or to whom the configuration gives another chat
 		}
 	}
-	c := h.read()
+	c, err := h.read(ctx)
+	if err != nil {
+		return "", err
+	}
 	for {
-		var err error
 		if h.heard, err = h.Store.Hear(ctx, h.request(c)); err != nil {
 			return "", fmt.Errorf("hear: %w", err)
 		}
@@ -108,12 +110,24 @@ func (h *hearing) hear(ctx context.Context) (string, error) {
 	return reply, nil
 }
 
-// read makes a command of the message.
-func (h *hearing) read() command {
+// read makes a command of the message. An agent's own words may look like the
+// code of an invitation; only one that there is, or was, is none of his words.
+func (h *hearing) read(ctx context.Context) (command, error) {
 	if h.m.Kind != kefu.KindText {
-		return command{verb: verbSay, text: h.m.Text}
+		return command{verb: verbSay, text: h.m.Text}, nil
 	}
-	return parse(h.m.Text, h.knows)
+	c := parse(h.m.Text, h.knows)
+	code, ok := NormalizeCode(c.text)
+	if !ok || h.agent == "" || (c.verb != verbSay && c.verb != verbSpace) {
+		return c, nil
+	}
+	switch invited, err := h.Store.Invited(ctx, h.m.Customer.App, code); {
+	case err != nil:
+		return c, fmt.Errorf("look for an invitation: %w", err)
+	case invited:
+		return command{verb: verbCode, text: code}, nil
+	}
+	return c, nil
 }
 
 func (h *hearing) request(c command) kefu.Hearing {
@@ -221,7 +235,12 @@ func (h *hearing) stranger(ctx context.Context) (string, error) {
 		h.metrics.heard.WithLabelValues(string(h.m.Customer.App), "stranger").Inc()
 		return h.texts.Render(kefu.TextStranger, kefu.TextData{}), nil
 	}
-	h.metrics.heard.WithLabelValues(string(h.m.Customer.App), "code").Inc()
+	h.metrics.heard.WithLabelValues(string(h.m.Customer.App), verbCode.String()).Inc()
+	return h.bind(ctx, code)
+}
+
+// bind makes the chat that of the agent who was invited by the code.
+func (h *hearing) bind(ctx context.Context, code string) (string, error) {
 	var window time.Duration
 	if app := h.Table().App(h.m.Customer.App); app != nil {
 		window = app.Allowance.AfterMessageWindow

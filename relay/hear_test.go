@@ -112,6 +112,53 @@ func TestStranger(t *testing.T) {
 	})
 }
 
+// The code of an invitation is no word to a customer, however an agent sends it;
+// a word that looks like one is.
+func TestCodeOfAnAgent(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		text    string
+		prepare func(s *stage)
+		told    string
+		said    string
+	}{
+		{"K7PM2Q", nil, "此微信已绑定坐席王小姐，请先由管理员解除绑定。", ""},
+		{" k7p-m2q ", nil, "此微信已绑定坐席王小姐，请先由管理员解除绑定。", ""},
+		{"#12 K7PM2Q", nil, "此微信已绑定坐席王小姐，请先由管理员解除绑定。", ""},
+		{"K7PM2Q", func(s *stage) { s.bound.State = kefu.BindDone }, "王小姐，绑定成功，您已上线。", ""},
+		{"K7PM2Q", func(s *stage) { s.bound.State = kefu.BindWrong }, "绑定码不正确或已过期", ""},
+		{"K7PM2Q", func(s *stage) { s.err["invited"] = errDown }, trouble, ""},
+		{"thanks", nil, "", "thanks"},
+		{"#12 thanks", nil, "", "thanks"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.text+" "+tt.told, func(t *testing.T) {
+			t.Parallel()
+			s, r := open(t)
+			s.heard, s.invited, s.bound = []kefu.Heard{two()}, "K7PM2Q", kefu.Bound{State: kefu.BindTaken, Agent: "wang"}
+			if tt.prepare != nil {
+				tt.prepare(s)
+			}
+			told, _ := route(t, r, write(tt.text))
+			if !strings.HasPrefix(told, tt.told) || (told == "") != (tt.told == "") {
+				t.Errorf("told %q, want %q", told, tt.told)
+			}
+			var said []string
+			for _, u := range s.said {
+				said = append(said, u.Words.Text)
+			}
+			if got := strings.Join(said, " "); got != tt.said {
+				t.Errorf("said %q, want %q", got, tt.said)
+			}
+			for _, h := range s.hearings {
+				if h.Target != (tt.said != "") {
+					t.Errorf("heard %+v", h)
+				}
+			}
+		})
+	}
+}
+
 func TestFollowing(t *testing.T) {
 	t.Parallel()
 	gone := kefu.Heard{Chat: kefu.Chat{State: kefu.ChatGone}, Opens: []kefu.Open{{Label: 1, Customer: ann}, {Label: 2, Customer: bob}}}

@@ -48,6 +48,7 @@ type Sayings interface {
 // Bindings say which chat is which agent's.
 type Bindings interface {
 	Bind(ctx context.Context, chat kefu.CustomerID, code string, at, until time.Time) (kefu.Bound, error)
+	Invited(ctx context.Context, app kefu.AppID, text string) (bool, error)
 	Whose(ctx context.Context, chat kefu.CustomerID) (kefu.AgentID, error)
 	Announce(ctx context.Context, c kefu.Chat, given bool) error
 }

@@ -45,6 +45,21 @@ func (s *Store) Invite(ctx context.Context, i kefu.Invitation) error {
 	})
 }
 
+// Invited reports whether a text is the code of an invitation to a switchboard,
+// be it used up or too old: it is no word to anybody else.
+func (s *Store) Invited(ctx context.Context, app kefu.AppID, text string) (bool, error) {
+	var all []string
+	err := s.do(ctx, "invited", s.agents(), func(ctx context.Context) error {
+		var err error
+		all, err = s.rdb.HVals(ctx, s.keys.invites(app)).Result()
+		return err
+	})
+	return slices.ContainsFunc(all, func(invite string) bool {
+		code, _, _ := strings.Cut(invite, " ")
+		return code == text
+	}), err
+}
+
 // Bind makes a chat the agent's who was invited by the code: he is online then.
 // Until is when WeChat stops taking something for him.
 func (s *Store) Bind(ctx context.Context, chat kefu.CustomerID, code string, at, until time.Time) (kefu.Bound, error) {

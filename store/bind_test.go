@@ -69,6 +69,12 @@ func testBind(t *testing.T, b backend) {
 	chats(t, s, first)
 	same(t, "state", c.hear(silent).Chat.State, kefu.ChatOnline)
 	other.binds("BBBBBB", wrong)
+	c.binds("BBBBBB", done) // whose chat it is by that code
+	for code, want := range map[string]bool{"AAAAAA": false, "BBBBBB": true} {
+		if got, err := s.Invited(t.Context(), "switchboard", code); got != want || err != nil {
+			t.Errorf("%s is a code: %t, %v; want %t", code, got, err, want)
+		}
+	}
 
 	// An invitation lasts as long as it says, whatever others do.
 	newcomer.invites("li", "CCCCCC", inviteFor)

@@ -53,7 +53,7 @@ import (
 //	<prefix>:{agents}:tried:<app>:<e>     zset    idle              seat                     seat
 //	<prefix>:{agents}:chats               hash    none: a chat is   bind announce unbind     Chats
 //	<prefix>:{agents}:owners              hash    his till unbound  bind unbind              Whose bind announce
-//	<prefix>:{agents}:invites:<app>       hash    inviteTTL         Invite bind              bind
+//	<prefix>:{agents}:invites:<app>       hash    inviteTTL         Invite bind              bind Invited
 //	<prefix>:{agents}:guesses:<app>[:<user>]
 //	                                      string  guessTTL          bind                     bind
 //	<prefix>:list:<app>                   string  listTTL           newer (PutList)          Lists
@@ -91,7 +91,7 @@ import (
 //	            has it, each after a bar), or once it is answered a line break and what he was told, sealed
 //	chats       of an agent: app, openid, state, until when (ms) he can be sent something
 //	owners      "app openid" of a chat: the agent
-//	invites     of an agent: code, until when (ms)
+//	invites     of an agent: code, until when (ms); 0 = used up
 //	waiting     "app user" of who waits at the entry e; the score is since when
 //	tried       the same customers; the score is when a seat was last asked for
 //	list        when the list was fetched, a space, JSON of its agents

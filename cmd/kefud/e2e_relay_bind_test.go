@@ -24,8 +24,10 @@ func TestBindingTakesTheRightCodeOnceAndNoOther(t *testing.T) {
 		r.knows("shop", "wang", kefu.PresenceOnline)
 		li.asks(code, "绑定码不正确或已过期") // it was used
 
+		wang.asks(code, "王小姐，绑定成功") // he sent it twice
+
 		// Whose chat it is has to be unbound first; a code is no words for a customer either.
-		wang.asks(r.invite("li"), "没有进行中的会话")
+		wang.asks(r.invite("li"), "此微信已绑定坐席王小姐，请先由管理员解除绑定")
 		li.asks(r.invite("li"), "李先生，绑定成功")
 		c := r.arrives("cs1", "还有货吗")
 		wang.reads(line(1, "售前", "还有货吗"))
@@ -34,6 +36,15 @@ func TestBindingTakesTheRightCodeOnceAndNoOther(t *testing.T) {
 		}
 		wang.answers("有货")
 		r.hears(c, "有货")
+		others := r.invite("zhao")
+		for _, text := range []string{others, "#1 " + others} {
+			wang.asks(text, "此微信已绑定坐席王小姐")
+		}
+		wang.asks(code, "王小姐，绑定成功")
+		wang.answers("thanks") // which only looks like one
+		r.hears(c, "thanks")
+		r.unheard(c, others)
+		r.unheard(c, code)
 		r.well()
 	})
 }

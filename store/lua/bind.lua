@@ -11,6 +11,9 @@ local all = redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
   local code, ends = string.match(all[i + 1], '^(%S+) (%d+)$')
   if code == ARGV[2] and tonumber(ends) > tonumber(ARGV[1]) then agent = all[i] end
+  if code == ARGV[2] and ends == '0' and string.match(redis.call('HGET', KEYS[4], all[i]) or '', '^(%S+ %S+)') == ARGV[3] then
+    return {0, all[i], ''} -- by this very code
+  end
 end
 if not agent then
   for i = 2, 3 do
@@ -22,7 +25,7 @@ local chats = redis.call('HGETALL', KEYS[4])
 for i = 1, #chats, 2 do
   if chats[i] ~= agent and string.match(chats[i + 1], '^(%S+ %S+)') == ARGV[3] then return {3, chats[i]} end
 end
-redis.call('HDEL', KEYS[1], agent)
+redis.call('HSET', KEYS[1], agent, ARGV[2] .. ' 0') -- used up, and still known as a code
 local before = string.match(redis.call('HGET', KEYS[4], agent) or '', '^(%S+ %S+)') or ''
 if before ~= '' then redis.call('HDEL', KEYS[5], before) end
 redis.call('HSET', KEYS[4], agent, ARGV[3] .. ' online ' .. ARGV[7])
