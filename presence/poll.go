@@ -168,5 +168,29 @@ func (b *Board) readOnce(ctx context.Context, apps []kefu.AppID) error {
 		return fmt.Errorf("read online lists: %w", err)
 	}
 	b.keepStored(lists)
+	return b.shareAgain(ctx, lists)
+}
+
+// shareAgain writes down what this replica has got while the store was away, so
+// that the others need not wait for its next question.
+func (b *Board) shareAgain(ctx context.Context, stored map[kefu.AppID]kefu.OnlineList) error {
+	for app, list := range b.unshared(stored) {
+		if err := b.store.PutList(ctx, app, list); err != nil {
+			return fmt.Errorf("write online list of %s again: %w", app, err)
+		}
+	}
 	return nil
+}
+
+// unshared gives the lists of this replica's own that are newer than the store's.
+func (b *Board) unshared(stored map[kefu.AppID]kefu.OnlineList) map[kefu.AppID]kefu.OnlineList {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	newer := map[kefu.AppID]kefu.OnlineList{}
+	for app, d := range b.desks {
+		if own := d.own.list; own.At.After(stored[app].At.Add(skew)) {
+			newer[app] = own
+		}
+	}
+	return newer
 }
