@@ -56,7 +56,7 @@ import (
 //	<prefix>:{agents}:invites:<app>       hash    inviteTTL         Invite bind              bind Invited
 //	<prefix>:{agents}:guesses:<app>[:<user>]
 //	                                      string  guessTTL          bind                     bind
-//	<prefix>:list:<app>                   string  listTTL           newer (PutList)          Lists
+//	<prefix>:list:<app>                   string  listTTL           younger (PutList)        Lists
 //	<prefix>:token:<app>                  string  till it expires   PutToken drop            Token drop
 //	<prefix>:media:<app>:<of>:<digest>    string  less than WeChat   PutMedia                 Media
 //	                                              keeps the copy

@@ -16,7 +16,7 @@ type scripts struct {
 	receive, settle, history, unserve *redis.Script
 	seat, release, refresh, vacate    *redis.Script
 	lease, finish                     *redis.Script
-	lead, newer, drop                 *redis.Script
+	lead, younger, drop               *redis.Script
 
 	say, closing, overdue, hurry, mark *redis.Script
 	post, draw, drawn, withdraw        *redis.Script
@@ -37,7 +37,7 @@ func newScripts() scripts {
 		lease:   script("lease"),
 		finish:  script("finish"),
 		lead:    script("lead"),
-		newer:   script("newer"),
+		younger: script("younger"),
 		drop:    script("drop"),
 
 		say:      script("customer", "owe", "await", "tell", "say"),

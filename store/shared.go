@@ -14,27 +14,34 @@ import (
 	"kefud/kefu"
 )
 
+// skew is by how much two replicas' clocks may differ and still count as the same.
+const skew = 3 * time.Second
+
 // PutList shares an app's online list with all replicas, unless a newer one is
-// there.
+// there. Which is newer is told by their ages, not by the clocks of those who
+// wrote them.
 func (s *Store) PutList(ctx context.Context, app kefu.AppID, l kefu.OnlineList) error {
 	agents, err := json.Marshal(l.Agents)
 	if err != nil {
 		return fmt.Errorf("encode list: %w", err)
 	}
+	ttl := listTTL - min(max(0, s.now().Sub(l.At)), listTTL-time.Millisecond)
 	_, err = s.run(ctx, job{
-		op: "put_list", place: s.agents(), script: s.scripts.newer,
-		names: []string{s.keys.list(app)}, args: []any{stamped(l.At, string(agents)), listTTL.Milliseconds()},
+		op: "put_list", place: s.agents(), script: s.scripts.younger,
+		names: []string{s.keys.list(app)}, args: []any{stamped(l.At, string(agents)), ttl.Milliseconds(), listTTL.Milliseconds()},
 	})
 	return err
 }
 
-// Lists gives the online lists of apps; one that is not known is left out.
+// Lists gives the online lists of apps; one that is not known is left out. Their
+// times are this replica's: if the clock of the one that wrote a list was another,
+// its time is reckoned from its age.
 func (s *Store) Lists(ctx context.Context, apps []kefu.AppID) (map[kefu.AppID]kefu.OnlineList, error) {
-	cmds := make([]*redis.StringCmd, len(apps))
+	cmds, left := make([]*redis.StringCmd, len(apps)), make([]*redis.DurationCmd, len(apps))
 	err := s.do(ctx, "lists", s.agents(), func(ctx context.Context) error {
 		pipe := s.rdb.Pipeline()
 		for i, app := range apps {
-			cmds[i] = pipe.Get(ctx, s.keys.list(app))
+			cmds[i], left[i] = pipe.Get(ctx, s.keys.list(app)), pipe.PTTL(ctx, s.keys.list(app))
 		}
 		if err := exec(ctx, pipe); err != nil {
 			return err
@@ -55,6 +62,9 @@ func (s *Store) Lists(ctx context.Context, apps []kefu.AppID) (map[kefu.AppID]ke
 			continue
 		}
 		at, text := unstamped(cmds[i].Val())
+		if own := s.now().Add(-max(0, listTTL-left[i].Val())); own.Sub(at).Abs() > skew {
+			at = own.UTC()
+		}
 		l := kefu.OnlineList{At: at}
 		if err := json.Unmarshal([]byte(text), &l.Agents); err != nil {
 			return nil, fmt.Errorf("decode list of %s: %w", app, err)
@@ -114,7 +124,7 @@ func (s *Store) DropToken(ctx context.Context, app kefu.AppID, value string) err
 	return err
 }
 
-// stamped is a value after an instant, as newer.lua and drop.lua read it.
+// stamped is a value after an instant, as drop.lua reads it.
 func stamped(at time.Time, value string) string {
 	return strconv.FormatInt(millis(at), 10) + " " + value
 }

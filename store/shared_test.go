@@ -24,7 +24,7 @@ func testLists(t *testing.T, b backend) {
 	}
 	newer := kefu.OnlineList{At: start, Agents: []kefu.Listed{{Account: "wang@gh_1"}, {User: "o1", ID: "1001"}}}
 	put("shop", newer)
-	put("shop", kefu.OnlineList{At: start.Add(-time.Second), Agents: []kefu.Listed{{ID: "old"}}})
+	put("shop", kefu.OnlineList{At: start.Add(-time.Hour), Agents: []kefu.Listed{{ID: "old"}}})
 	put("empty", kefu.OnlineList{At: start})
 	got, err := s.Lists(t.Context(), []kefu.AppID{"shop", "empty", "none"})
 	if err != nil {
@@ -34,6 +34,42 @@ func testLists(t *testing.T, b backend) {
 	put("shop", kefu.OnlineList{At: start.Add(time.Second), Agents: []kefu.Listed{{ID: "new"}}})
 	if got, _ = s.Lists(t.Context(), []kefu.AppID{"shop"}); len(got["shop"].Agents) != 1 {
 		t.Errorf("list %+v, want the newest", got["shop"])
+	}
+}
+
+// Replicas whose clocks differ agree on how old a list is, and the newest counts,
+// whoever wrote it.
+func testListsOfOtherClocks(t *testing.T, b backend) {
+	if b.addrs == nil {
+		return // what is embedded has one replica
+	}
+	const off = 5 * time.Minute
+	now := []time.Time{start, start.Add(off), start.Add(-off)}
+	var replicas []*store.Store
+	for _, at := range now {
+		replicas = append(replicas, b.open(t, func(o *store.Options) { o.Prefix, o.Now = "clocks", func() time.Time { return at } }))
+	}
+	put := func(writer int, name string, age time.Duration) {
+		t.Helper()
+		l := kefu.OnlineList{At: now[writer].Add(-age), Agents: []kefu.Listed{{ID: name}}}
+		if err := replicas[writer].PutList(t.Context(), "skewed", l); err != nil {
+			t.Fatalf("put list: %v", err)
+		}
+	}
+	for writer := range replicas {
+		name := fmt.Sprint("by ", writer)
+		put(writer, name, 0)
+		put((writer+1)%len(now), "old", time.Minute)
+		for reader, r := range replicas {
+			got, err := r.Lists(t.Context(), []kefu.AppID{"skewed"})
+			if err != nil {
+				t.Fatalf("lists: %v", err)
+			}
+			l := got["skewed"]
+			if age := now[reader].Sub(l.At); len(l.Agents) != 1 || l.Agents[0].ID != name || age < -time.Second || age > 10*time.Second {
+				t.Errorf("%s, read by %d: %+v, %s old; want it just made", name, reader, l, age)
+			}
+		}
 	}
 }
 

@@ -130,6 +130,7 @@ var suite = []struct {
 	{"Wake", testWake},
 	{"WrongDelivery", testWrongDelivery},
 	{"Lists", testLists},
+	{"ListsOfOtherClocks", testListsOfOtherClocks},
 	{"Lead", testLead},
 	{"Token", testToken},
 	{"Media", testMedia},
