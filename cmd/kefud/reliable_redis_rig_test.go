@@ -254,11 +254,11 @@ func (c *crowd) holders() map[*visitor]string {
 	return out
 }
 
-// A recovery is how long after Redis was back it took until …
+// A recovery is how long after Redis was back it took until something was so.
 type recovery struct {
-	named time.Duration // … a customer was answered with an agent's name
-	fresh time.Duration // … one who had no agent was
-	whole time.Duration // … the last regular had been answered by the plain transfer
+	named time.Duration // a customer was answered with the name of an agent
+	fresh time.Duration // one who had no agent was
+	whole time.Duration // the last regular had been answered by the plain transfer
 }
 
 func (r recovery) String() string {
