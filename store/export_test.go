@@ -43,6 +43,7 @@ func (s *Store) CustomerKey(c kefu.CustomerID) string                { return s.
 func (s *Store) PushKey(c kefu.CustomerID, m kefu.MessageKey) string { return s.keys.push(c, m) }
 func (s *Store) LaneKey(c kefu.CustomerID) string                    { return s.keys.lane(c) }
 func (s *Store) SeatsKey(a kefu.AgentID) string                      { return s.keys.seats(a) }
+func (s *Store) LayoutKey() string                                   { return s.keys.layout() }
 func (s *Store) FactsKey() string                                    { return s.keys.facts() }
 func (s *Store) ChatKey(c kefu.CustomerID) string                    { return s.keys.chat(c) }
 func (s *Store) LabelsKey(c kefu.CustomerID) string                  { return s.keys.labels(c) }

@@ -351,7 +351,7 @@ func TestLostScripts(t *testing.T) {
 func TestSentinel(t *testing.T) {
 	t.Parallel()
 	w := redistest.Sentinel(t)
-	s := running(t, store.Options{Addrs: []string{w.Sentinel.Addr}, MasterName: w.Name})
+	s := running(t, store.Options{Addrs: redistest.Addrs(w.Sentinels), MasterName: w.Name})
 	p := newPerson(t, s, "u1")
 	p.served("wang", 1)
 	until(t, "the replica to have everything", func() bool {
@@ -402,6 +402,32 @@ func TestClusterNodeLost(t *testing.T) {
 	until(t, "recovery", func() bool {
 		return len(dead()) == 0 && s.Health().OK
 	})
+}
+
+// When a node's replica has taken its place, the Store finds it, whichever node
+// that was.
+func TestClusterFailover(t *testing.T) {
+	t.Parallel()
+	nodes := redistest.Cluster(t)
+	s := running(t, store.Options{Addrs: redistest.Addrs(nodes), Timeout: 300 * time.Millisecond})
+	p := newPerson(t, s, "u1")
+	p.served("wang", 1)
+	dead := redistest.Owner(t, nodes, s.LayoutKey()) // the one that is asked for first
+	replica := redistest.Follow(t, nodes, dead)
+	dead.Kill()
+	until(t, "the replica to be the master", replica.Masters)
+	redistest.Whole(t, nodes)
+	began := time.Now()
+	until(t, "good health", func() bool { return s.Health().OK })
+	for partition := range s.Partitions() {
+		until(t, "every partition to work", func() bool {
+			_, err := s.Lease(t.Context(), kefu.LeaseRequest{Partition: partition, At: start, For: time.Second, Max: 1})
+			return err == nil
+		})
+	}
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("the new master is found after %s", took)
+	}
 }
 
 // Run refreshes the seats of conversations that go on.

@@ -55,10 +55,8 @@ func (s *Store) look(ctx context.Context) {
 		s.breakers[0].looking(start.Add(s.timeout + pause))
 	}
 	err := s.readLayout(within)
-	if cluster, ok := s.rdb.(*redis.ClusterClient); ok && err == nil {
-		err = cluster.ForEachMaster(within, func(ctx context.Context, node *redis.Client) error {
-			return node.Ping(ctx).Err()
-		})
+	if cluster, ok := s.rdb.(*redis.ClusterClient); ok {
+		err = lookAround(within, cluster, err)
 	}
 	if l := s.layout.Load(); l != nil && l.wrong != nil {
 		err = l.wrong
@@ -78,6 +76,21 @@ func (s *Store) look(ctx context.Context) {
 			b.failed(time.Now())
 		}
 	}
+}
+
+// lookAround asks every node of a cluster, unless the first has failed. Then the
+// client is told to ask anew which nodes there are: one that is dead does not say
+// who has taken its place, and by itself the client asks once a minute.
+func lookAround(ctx context.Context, cluster *redis.ClusterClient, err error) error {
+	if err == nil {
+		err = cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+			return node.Ping(ctx).Err()
+		})
+	}
+	if err != nil {
+		cluster.ReloadState(ctx)
+	}
+	return err
 }
 
 // A layout is how keys are spread, once that has been compared with Redis.

@@ -1,5 +1,5 @@
 // Package redistest starts real redis-server processes for tests: a server, a
-// cluster of three, or a sentinel with a master and a replica. Each listens on
+// cluster of three, or sentinels with a master and a replica. Each listens on
 // a free port of the loopback, keeps its files in the test's own folder, and
 // ends with the test. A machine without redis-server fails the test.
 package redistest

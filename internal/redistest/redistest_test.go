@@ -91,7 +91,21 @@ func TestSentinel(t *testing.T) {
 	await(t, "the replica to have the key", func() bool { return w.Replica.MustDo("GET", "k") == "v" })
 	w.Master.Kill()
 	await(t, "the replica to be the master", func() bool {
-		return strings.Contains(w.Replica.MustDo("INFO", "replication"), "role:master")
+		return w.Replica.Masters()
 	})
 	w.Replica.MustDo("SET", "k", "w")
+}
+
+func TestFollow(t *testing.T) {
+	t.Parallel()
+	nodes := Cluster(t)
+	r := Follow(t, nodes, nodes[0])
+	if r.Masters() {
+		t.Error("the replica is a master")
+	}
+	nodes[0].Kill()
+	await(t, "the replica to be the master", r.Masters)
+	await(t, "the cluster to be whole", func() bool {
+		return strings.Contains(nodes[1].MustDo("CLUSTER", "INFO"), "cluster_state:ok")
+	})
 }
