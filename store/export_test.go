@@ -66,6 +66,9 @@ func (s *Store) Refresh(ctx context.Context) int {
 	}
 }
 
+// Sources are the scripts.
+var Sources = sources
+
 // Limits the tests hold on to.
 const (
 	RecordsKept = recordsKept

@@ -152,6 +152,7 @@ type health struct {
 	mu     sync.Mutex
 	logger zerolog.Logger
 	state  Health
+	apart  bool // clocks differ
 }
 
 func (h *health) start(l zerolog.Logger, now time.Time) {
@@ -179,5 +180,19 @@ func (h *health) note(err error, now time.Time) {
 		h.logger.Info().Dur("away_ms", now.Sub(was.Since)).Msg("redis is back")
 	case err != nil && (was.OK || was.Err.Error() != err.Error()):
 		h.logger.Error().Err(err).Msg("redis unavailable")
+	}
+}
+
+// clocks notes by how much another replica's clock is ahead of this one's.
+func (h *health) clocks(apart time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	was := h.apart
+	h.apart = apart != 0
+	switch {
+	case h.apart && !was:
+		h.logger.Error().Dur("ahead_ms", apart).Msg("another replica's clock differs: set both by NTP, or notices get lost or are sent twice")
+	case !h.apart && was:
+		h.logger.Info().Msg("clocks agree again")
 	}
 }

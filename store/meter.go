@@ -17,6 +17,7 @@ type meter struct {
 	burials   prometheus.Counter
 
 	unreadable prometheus.Counter
+	apart      prometheus.Gauge
 }
 
 func newMeter(r prometheus.Registerer) (*meter, error) {
@@ -42,11 +43,15 @@ func newMeter(r prometheus.Registerer) (*meter, error) {
 			Name: "kefud_store_unreadable_total",
 			Help: "Times that relayed words could not be read because their transcript key is not known any more.",
 		}),
+		apart: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "kefud_store_clocks_apart_seconds",
+			Help: "By how much the clock of the replica that asks WeChat who is online is ahead of this one's; 0 within 3 s.",
+		}),
 	}
 	if r == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.calls, m.seconds, m.refreshes, m.burials, m.unreadable} {
+	for _, c := range []prometheus.Collector{m.calls, m.seconds, m.refreshes, m.burials, m.unreadable, m.apart} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}

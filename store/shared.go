@@ -56,14 +56,16 @@ func (s *Store) Lists(ctx context.Context, apps []kefu.AppID) (map[kefu.AppID]ke
 	if err != nil {
 		return nil, err
 	}
+	var apart time.Duration
 	out := make(map[kefu.AppID]kefu.OnlineList, len(apps))
 	for i, app := range apps {
 		if cmds[i].Err() != nil {
 			continue
 		}
 		at, text := unstamped(cmds[i].Val())
-		if own := s.now().Add(-max(0, listTTL-left[i].Val())); own.Sub(at).Abs() > skew {
-			at = own.UTC()
+		own := s.now().Add(-max(0, listTTL-left[i].Val()))
+		if ahead := at.Sub(own); ahead.Abs() > skew {
+			at, apart = own.UTC(), ahead
 		}
 		l := kefu.OnlineList{At: at}
 		if err := json.Unmarshal([]byte(text), &l.Agents); err != nil {
@@ -71,6 +73,8 @@ func (s *Store) Lists(ctx context.Context, apps []kefu.AppID) (map[kefu.AppID]ke
 		}
 		out[app] = l
 	}
+	s.meter.apart.Set(apart.Seconds())
+	s.health.clocks(apart)
 	return out, nil
 }
 

@@ -3,13 +3,17 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"io/fs"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
 
+	"kefud/internal/redistest"
 	"kefud/kefu"
 	"kefud/store"
 )
@@ -69,6 +73,54 @@ func testListsOfOtherClocks(t *testing.T, b backend) {
 			if age := now[reader].Sub(l.At); len(l.Agents) != 1 || l.Agents[0].ID != name || age < -time.Second || age > 10*time.Second {
 				t.Errorf("%s, read by %d: %+v, %s old; want it just made", name, reader, l, age)
 			}
+		}
+	}
+}
+
+// Replicas whose clocks differ say so, and when they agree again.
+func TestClocksApart(t *testing.T) {
+	t.Parallel()
+	r := redistest.Start(t)
+	log := &lines{}
+	ahead := 5 * time.Minute
+	writer := backend{name: "server", addrs: []string{r.Addr}, count: embedded().count}.open(t, func(o *store.Options) {
+		o.Prefix, o.Now = "clocks", func() time.Time { return start.Add(ahead) }
+	})
+	reader := backend{name: "server", addrs: []string{r.Addr}, count: embedded().count}.open(t, func(o *store.Options) {
+		o.Prefix, o.Logger = "clocks", zerolog.New(log)
+	})
+	said := func(differ, agree int) {
+		t.Helper()
+		if err := writer.PutList(t.Context(), "shop", kefu.OnlineList{At: start.Add(ahead)}); err != nil {
+			t.Fatalf("put list: %v", err)
+		}
+		for range 2 {
+			if _, err := reader.Lists(t.Context(), []kefu.AppID{"shop"}); err != nil {
+				t.Fatalf("lists: %v", err)
+			}
+		}
+		same(t, "log lines", []int{log.count("clock differs"), log.count("clocks agree")}, []int{differ, agree})
+	}
+	said(1, 0)
+	ahead = 0
+	said(1, 1)
+}
+
+// Redis' own clock may be wrong: no script asks for it.
+func TestNoScriptAsksForTheTime(t *testing.T) {
+	t.Parallel()
+	scripts, err := fs.Glob(store.Sources, "lua/*.lua")
+	if err != nil || len(scripts) < 30 {
+		t.Fatalf("%d scripts, %v", len(scripts), err)
+	}
+	calls := regexp.MustCompile(`(?i)call\(\s*['"](time|expireat|pexpireat|expiretime|pexpiretime)['"]|['"](ex|px)at['"]`)
+	for _, name := range scripts {
+		text, err := fs.ReadFile(store.Sources, name)
+		if err != nil {
+			t.Fatalf("read %s: %v", name, err)
+		}
+		if found := calls.Find(text); found != nil {
+			t.Errorf("%s has %s", name, found)
 		}
 	}
 }
