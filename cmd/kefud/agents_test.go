@@ -80,7 +80,7 @@ func askable(t *testing.T, b *books) []string {
 	t.Helper()
 	c, err := config.Parse("test.yaml", []byte(switchboardConfig), lookup(nil))
 	must(t, err)
-	r, err := newRouting(c)
+	r, err := newRouting(c, time.Now)
 	must(t, err)
 	reg := prometheus.NewRegistry()
 	h, err := handler.New(handler.Options{

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -30,21 +31,25 @@ const (
 	exitUsage  = 2
 )
 
-func main() {
+func main() { mainBy(time.Now) }
+
+// mainBy is main by a clock.
+func mainBy(now func() time.Time) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	p := &program{stdout: os.Stdout, stderr: os.Stderr, env: os.LookupEnv, now: now}
+	code := p.run(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)
 }
 
 // run is the whole program, but for the process around it.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func (p *program) run(ctx context.Context, args []string) int {
 	// Errors and every goroutine's log lines go the same way.
-	stderr = zerolog.SyncWriter(stderr)
-	p := &program{stdout: stdout, stderr: stderr, env: os.LookupEnv}
+	stderr := zerolog.SyncWriter(p.stderr)
+	p.stderr = stderr
 	root := p.command()                       //nolint:contextcheck // cobra hands each command its context when it runs
 	root.SetArgs(append([]string{}, args...)) // nil would mean the arguments of the process
-	root.SetOut(stdout)
+	root.SetOut(p.stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -71,6 +76,7 @@ func usage(format string, args ...any) error { return &usageError{fmt.Errorf(for
 type program struct {
 	stdout, stderr io.Writer
 	env            func(string) (string, bool)
+	now            func() time.Time
 	started        bool // the command line was understood; errors from now on are not about usage
 }
 

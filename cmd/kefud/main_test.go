@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"kefud/internal/redistest"
 	"kefud/store"
@@ -18,13 +19,17 @@ import (
 // tests can start processes of it.
 const asKefud = "KEFUD_TEST_AS_KEFUD"
 
+// clockAhead, with it, is how far ahead that process's clock is.
+const clockAhead = "KEFUD_TEST_CLOCK_AHEAD"
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asKefud) != "" {
 		go func() {
 			_, _ = io.Copy(io.Discard, os.Stdin) // ends with the test that holds the other end
 			panic("the test that started this process is gone")
 		}()
-		main()
+		ahead, _ := time.ParseDuration(os.Getenv(clockAhead)) // none: it is right
+		mainBy(func() time.Time { return time.Now().Add(ahead) })
 	}
 	flag.Parse()
 	given := map[string]bool{}
@@ -53,7 +58,8 @@ type ran struct {
 // kefud runs a command in this process.
 func kefud(ctx context.Context, args ...string) ran {
 	var stdout, stderr bytes.Buffer
-	code := run(ctx, args, &stdout, &stderr)
+	p := &program{stdout: &stdout, stderr: &stderr, env: os.LookupEnv, now: time.Now}
+	code := p.run(ctx, args)
 	return ran{code: code, stdout: stdout.String(), stderr: stderr.String()}
 }
 

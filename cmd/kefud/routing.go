@@ -63,7 +63,7 @@ func (f *front) Route(ctx context.Context, m kefu.Message) kefu.Decision {
 }
 
 // newRouting builds the replaceable part from a checked config.
-func newRouting(c *config.Config) (*routing, error) {
+func newRouting(c *config.Config, now func() time.Time) (*routing, error) {
 	table, err := c.Table()
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func newRouting(c *config.Config) (*routing, error) {
 			App: a.Name, AppID: a.AppID, OriginalID: a.OriginalID, Token: a.Token.Reveal(),
 			Key: a.EncodingAESKey.Reveal(), PreviousKey: a.PreviousEncodingAESKey.Reveal(),
 			Encryption: wechat.Encryption(a.Encryption), XMLOnly: a.Kind == config.KindOfficialAccount,
-			MaxAge: c.PushMaxAge, Now: time.Now,
+			MaxAge: c.PushMaxAge, Now: now,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("app %q: %w", a.Name, err)

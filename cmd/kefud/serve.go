@@ -47,7 +47,7 @@ func (p *program) serve(ctx context.Context, path string) error {
 		return err
 	}
 	log := newLogger(p.stderr, c.Log)
-	s, err := newServer(ctx, c, log)
+	s, err := newServerBy(ctx, c, log, p.now)
 	if err != nil {
 		return err
 	}

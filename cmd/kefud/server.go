@@ -36,6 +36,7 @@ const (
 // A server is the whole of kefud serve. Every goroutine belongs to run.
 type server struct {
 	log      zerolog.Logger
+	now      func() time.Time
 	routing  atomic.Pointer[routing]
 	store    *store.Store
 	client   *wechat.Client
@@ -51,15 +52,21 @@ type server struct {
 // newServer builds everything and starts nothing. A store that does not answer
 // is no error: customers are then served by the plain transfer.
 func newServer(ctx context.Context, c *config.Config, log zerolog.Logger) (*server, error) {
-	r, err := newRouting(c)
+	return newServerBy(ctx, c, log, time.Now)
+}
+
+// newServerBy is newServer by a clock.
+func newServerBy(ctx context.Context, c *config.Config, log zerolog.Logger, now func() time.Time) (*server, error) {
+	r, err := newRouting(c, now)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{log: log}
+	s := &server{log: log, now: now}
 	s.routing.Store(r)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	options := storeOptions(c, log, registry)
+	options.Now = now
 	options.Keys = func(app kefu.AppID) ([]byte, []byte) { return s.routing.Load().transcriptKeys(app) }
 	s.store, err = store.Open(ctx, options)
 	if err != nil {
@@ -87,14 +94,14 @@ func (s *server) assemble(c *config.Config, registry *prometheus.Registry) error
 	var err error
 	s.client, err = wechat.NewClient(wechat.ClientOptions{
 		BaseURL: c.WeChat.APIBase, Timeout: c.WeChat.Timeout, Apps: s.routing.Load().credentials(),
-		Tokens: s.store, Media: s.store, Logger: s.log, Registerer: registry,
+		Tokens: s.store, Media: s.store, Now: s.now, Logger: s.log, Registerer: registry,
 	})
 	if err != nil {
 		return fmt.Errorf("build API client: %w", err)
 	}
 	s.board = presence.New(presence.Options{
 		Table: table, Settings: func(app kefu.AppID) presence.Settings { return s.routing.Load().presence(app) },
-		Lister: s.client, Store: s.store, Holder: rand.Text(), Logger: s.log, Registerer: registry,
+		Lister: s.client, Store: s.store, Holder: rand.Text(), Now: s.now, Logger: s.log, Registerer: registry,
 	})
 	// The relay forwards for the router and tells the outbox what to send at once;
 	// they ask it in turn, so that it reaches them when they are there.
@@ -102,13 +109,13 @@ func (s *server) assemble(c *config.Config, registry *prometheus.Registry) error
 		Store: s.store, Board: s.board, Table: table, Typist: s.client, Budget: c.ReplyBudget,
 		Deliver: func(ctx context.Context, l kefu.Lane) kefu.Verdict { return s.outbox.Deliver(ctx, l) },
 		Move:    func(ctx context.Context, m kefu.Move) (kefu.Moved, error) { return s.router.Move(ctx, m) },
-		Logger:  s.log, Registerer: registry,
+		Now:     s.now, Logger: s.log, Registerer: registry,
 	})
 	s.outbox = outbox.New(outbox.Options{
-		Queue: s.store, Sender: s.client, Witness: s.relay, Table: table, Logger: s.log, Registerer: registry,
+		Queue: s.store, Sender: s.client, Witness: s.relay, Table: table, Now: s.now, Logger: s.log, Registerer: registry,
 	})
 	s.router = router.New(router.Options{
-		Store: s.store, Seats: s.store, Board: s.board, Table: table, Relay: s.relay, Budget: c.ReplyBudget,
+		Store: s.store, Seats: s.store, Board: s.board, Table: table, Relay: s.relay, Now: s.now, Budget: c.ReplyBudget,
 	})
 	h, err := handler.New(handler.Options{
 		Codec:  func(app kefu.AppID) *wechat.Codec { return s.routing.Load().codecs[app] },
@@ -117,7 +124,7 @@ func (s *server) assemble(c *config.Config, registry *prometheus.Registry) error
 		Token:  func() string { return s.routing.Load().config.Admin.Token.Reveal() },
 		Ready:  s.ready, Historian: s.store, Office: s.store, Archive: s.store, Table: table, NewCode: relay.NewCode,
 		Budget: c.ReplyBudget, TrustedProxies: c.TrustedProxies,
-		Logger: s.log, Registerer: registry, Gatherer: registry,
+		Logger: s.log, Registerer: registry, Gatherer: registry, Now: s.now,
 	})
 	if err != nil {
 		return fmt.Errorf("build HTTP handler: %w", err)
@@ -202,7 +209,7 @@ func (s *server) stop(work context.Context, g *errgroup.Group, stopWork func()) 
 
 // reload takes over a new configuration, except for what needs a new process.
 func (s *server) reload(c *config.Config) error {
-	r, err := newRouting(c)
+	r, err := newRouting(c, s.now)
 	if err != nil {
 		return err
 	}
