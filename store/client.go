@@ -9,6 +9,11 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
+// poolSize is how many calls may be under way at once, on a cluster to each node.
+// A connection is made when it is needed. The library's default goes by the number
+// of processors, but what takes connections is a Redis that is slow.
+const poolSize = 128
+
 // connect makes the client that the options ask for, and a function that ends
 // what the client alone does not.
 func connect(o Options) (redis.UniversalClient, func()) {
@@ -17,6 +22,7 @@ func connect(o Options) (redis.UniversalClient, func()) {
 		Addrs: o.Addrs, MasterName: o.MasterName, Username: o.Username, Password: o.Password, DB: o.DB,
 		DialTimeout: o.Timeout, ReadTimeout: o.Timeout, WriteTimeout: o.Timeout, PoolTimeout: o.Timeout,
 		ContextTimeoutEnabled: true,
+		PoolSize:              poolSize,
 		// No second try: a command whose answer was lost may have been carried
 		// out, and would find its own traces. (On a cluster the library tries
 		// again all the same when a connection breaks.)

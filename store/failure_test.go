@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
@@ -218,6 +220,32 @@ func TestFrozen(t *testing.T) {
 	}
 	until(t, "good health", func() bool { return s.Health().OK })
 	same(t, "log lines", []int{log.count("redis unavailable"), log.count("redis is back")}, []int{1, 1})
+}
+
+// A Redis that is slow serves as many at once as one that is not.
+func TestSlow(t *testing.T) {
+	t.Parallel()
+	r := redistest.Start(t)
+	proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "redis", "127.0.0.1:0", r.Addr)
+	if err := proxy.Start(); err != nil {
+		t.Fatalf("start proxy: %v", err)
+	}
+	t.Cleanup(proxy.Stop)
+	s := running(t, store.Options{Addrs: []string{proxy.Listen}, Timeout: 2 * time.Second})
+	newPerson(t, s, "u0").push()
+	if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(`{"type": "latency", "attributes": {"latency": 600}}`)); err != nil {
+		t.Fatalf("add toxic: %v", err)
+	}
+	var calls sync.WaitGroup
+	for i := range 120 { // by 20 connections it would take 3.6 s
+		p := newPerson(t, s, fmt.Sprint("u", i))
+		calls.Go(func() {
+			if _, err := s.Receive(t.Context(), p.receipt()); err != nil {
+				t.Errorf("receive: %v", err)
+			}
+		})
+	}
+	calls.Wait()
 }
 
 // A Redis that was away is used again soon after it is back.
