@@ -61,14 +61,16 @@ func mishaps() []mishap {
 		}},
 		{row: "redis-password-new", says: "WRONGPASS", plain: true, strike: func(f *fleet, redis *redistest.Server, _ *way) func() {
 			rotate(redis)
-			return func() { f.renew("REDIS_PASSWORD=another") }
+			return func() { f.renew("REDIS_PASSWORD=" + newPassword) }
 		}},
 	}
 }
 
+const newPassword = "rotated-word"
+
 // rotate changes the password and ends all connections that know the old one.
 func rotate(redis *redistest.Server) {
-	redis.MustDo("ACL", "SETUSER", "kefud", "resetpass", ">another")
+	redis.MustDo("ACL", "SETUSER", "kefud", "resetpass", ">"+newPassword)
 	redis.MustDo("CLIENT", "KILL", "USER", "kefud")
 }
 
