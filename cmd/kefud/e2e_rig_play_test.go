@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -159,6 +160,13 @@ func (l *logbook) String() string {
 	return l.text.String()
 }
 
+// forget drops what was logged until now.
+func (l *logbook) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.Reset()
+}
+
 // tail is the end of the log.
 func (l *logbook) tail() string {
 	const most = 6000
@@ -169,6 +177,7 @@ func (l *logbook) tail() string {
 // A wire is the simulated WeChat's way to the server; it keeps the answers.
 type wire struct {
 	next    http.RoundTripper
+	forgets atomic.Bool // keeps nothing from now on
 	mu      sync.Mutex
 	answers map[string][]string // by the push's body
 }
@@ -196,6 +205,9 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(answer))
+	if w.forgets.Load() {
+		return resp, resp.Request.Context().Err()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.answers[string(body)] = append(w.answers[string(body)], string(answer))

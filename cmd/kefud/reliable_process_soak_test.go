@@ -1,0 +1,353 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"kefud/internal/redistest"
+	"kefud/internal/simulator"
+	"kefud/internal/soak"
+)
+
+// everydayConfig is a mini-program with three buttons whose customers go to
+// WeChat's desk, and one whose customers an agent has in his own chat.
+var everydayConfig = strings.Replace(unlimited(strings.NewReplacer(
+	"log: {level: debug}", "log: {level: info}",
+	"  - {id: wang, ", "  - {id: chen, capacity: 0, relay: {app: board}}\n  - {id: wang, ",
+).Replace(smallConfig)), "      - {tag: cs1, ", "      - {tag: own, name: own, answer_timeout: 0s, steps: [{agent: chen}]}\n      - {tag: cs1, ", 1) + `
+  - name: board
+    kind: official_account
+    role: switchboard
+    app_id: wx00000000000000b1
+    app_secret: secret-of-board
+    original_id: gh_board
+    token: token-of-board
+    encoding_aes_key: abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG
+    encryption: safe
+    allowance: {after_message: 1000000, after_message_window: 48h}
+`
+
+// A tide is a load of pushes by the same people, as fast as it is told.
+type tide struct {
+	r       *rig
+	people  []*simulator.Customer
+	tags    []string
+	every   atomic.Int64 // between two pushes; 0 = as fast as it goes
+	pushes  atomic.Int64 // answered
+	stalled *stall
+
+	mu      sync.Mutex
+	next    time.Time
+	wrong   []string
+	slowest time.Duration
+}
+
+// newTide makes so many people, each of whom has tapped one of the buttons.
+func newTide(r *rig, people int, tags ...string) *tide {
+	d := &tide{r: r, tags: tags}
+	for i := range people {
+		c := r.somebody("shop")
+		r.tap(c, tags[i%len(tags)])
+		d.people = append(d.people, c)
+	}
+	return d
+}
+
+// run lets so many people write at once, until ctx ends.
+func (d *tide) run(ctx context.Context, workers int) {
+	var all sync.WaitGroup
+	for w := range workers {
+		all.Go(func() {
+			for i := w; d.wait(ctx); i += workers {
+				c := d.people[i%len(d.people)]
+				result, err := c.Text(fmt.Sprintf("%d: hello", i)).Send(context.WithoutCancel(ctx))
+				d.r.leave(c)
+				d.note(result, err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// wait waits for the moment of the next push, or reports that it is over.
+func (d *tide) wait(ctx context.Context) bool {
+	every := time.Duration(d.every.Load())
+	if every == 0 {
+		return ctx.Err() == nil
+	}
+	d.mu.Lock()
+	if now := time.Now(); d.next.Before(now) {
+		d.next = now
+	}
+	due := time.Until(d.next)
+	d.next = d.next.Add(every)
+	d.mu.Unlock()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(due):
+		return true
+	}
+}
+
+// note keeps what a push came to, and how long the slowest took.
+func (d *tide) note(result simulator.Result, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err != nil {
+		d.wrong = append(d.wrong, err.Error())
+	}
+	for _, a := range result.Attempts {
+		d.slowest = max(d.slowest, a.Took)
+		if a.Wrong != "" {
+			d.wrong = append(d.wrong, a.Wrong)
+		}
+	}
+	d.pushes.Add(1)
+}
+
+// good fails the test unless every push was answered well and in time.
+func (d *tide) good() {
+	d.r.t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.wrong) > 0 {
+		d.r.t.Errorf("%d of %d pushes were not answered well, the first: %s", len(d.wrong), d.pushes.Load(), d.wrong[0])
+	}
+	if most := budget + slackTime + 3*d.stalled.longest(); d.slowest > most {
+		d.r.t.Errorf("a push took %s, at most %s are allowed", d.slowest, most)
+	}
+}
+
+// A stall watches how long the machine leaves this process waiting.
+type stall struct{ most atomic.Int64 }
+
+func watchStalls(t *testing.T) *stall {
+	t.Helper()
+	s := &stall{}
+	ended := make(chan struct{})
+	go func() {
+		const every = 20 * time.Millisecond
+		ticks := time.NewTicker(every)
+		defer ticks.Stop()
+		for last := time.Now(); ; last = time.Now() {
+			select {
+			case <-ended:
+				return
+			case <-ticks.C:
+				s.most.Store(max(s.most.Load(), int64(time.Since(last)-every)))
+			}
+		}
+	}()
+	t.Cleanup(func() { close(ended) })
+	return s
+}
+
+func (s *stall) longest() time.Duration { return time.Duration(s.most.Load()) }
+
+// A gauge is one quantity of a process over time.
+type gauge struct {
+	name string
+	all  []float64 // at even intervals
+}
+
+// warm is how much of a run is not judged: pools, caches and the garbage
+// collector's own pace settle first.
+const warm = 0.3
+
+// growth is by how much the quantity grows over the judged part of the run, as a
+// straight line through it has it (least squares), and the level it begins at.
+func (g gauge) growth() (by, from float64) { //nolint:nonamedreturns // two numbers of one kind
+	judged := g.all[int(float64(len(g.all))*warm):]
+	n := float64(len(judged))
+	var sx, sy, sxx, sxy float64
+	for i, y := range judged {
+		x := float64(i)
+		sx, sy, sxx, sxy = sx+x, sy+y, sxx+x*x, sxy+x*y
+	}
+	slope := (n*sxy - sx*sy) / (n*sxx - sx*sx)
+	return slope * (n - 1), sy/n - slope*(n-1)/2
+}
+
+// flat reports whether it grows by no more than a share of its level.
+func (g gauge) flat(share float64) bool {
+	by, from := g.growth()
+	return by <= share*from
+}
+
+// A watched process is measured again and again.
+type watched struct {
+	p      *process
+	url    string
+	gauges []gauge
+}
+
+func watchProcess(p *process, url string) *watched {
+	return &watched{p: p, url: url, gauges: []gauge{{name: "rss"}, {name: "heap"}, {name: "goroutines"}, {name: "fds"}}}
+}
+
+func (w *watched) sample() {
+	t := w.p.t
+	t.Helper()
+	for i, value := range []float64{
+		resident(t, w.p.cmd.Process.Pid), metric(t, w.url, "go_memstats_heap_inuse_bytes"),
+		metric(t, w.url, "go_goroutines"), float64(len(openFiles(t, w.p.cmd.Process.Pid))),
+	} {
+		w.gauges[i].all = append(w.gauges[i].all, value)
+	}
+}
+
+// last is what a gauge showed last.
+func (w *watched) last(name string) float64 {
+	i := slices.IndexFunc(w.gauges, func(g gauge) bool { return g.name == name })
+	return w.gauges[i].all[len(w.gauges[i].all)-1]
+}
+
+// resident is how much memory a process has, in bytes.
+func resident(t *testing.T, pid int) float64 {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	must(t, err)
+	pages, err := strconv.ParseFloat(strings.Fields(string(text))[1], 64)
+	must(t, err)
+	return pages * float64(os.Getpagesize())
+}
+
+// openFiles lists a process's descriptors.
+func openFiles(t *testing.T, pid int) []os.DirEntry {
+	t.Helper()
+	all, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	must(t, err)
+	return all
+}
+
+// The server under 60 % of the load it can take: after the first third it needs no
+// more memory, goroutines or descriptors than before, and when the load is over,
+// no more than without any.
+func TestReliableSoakStaysFlat(t *testing.T) {
+	t.Parallel()
+	f := launchFleet(t, 1, rigOptions{config: everydayConfig, redis: redistest.Start(t), agent: func(o *simulator.AgentOptions) { o.Capacity = 0 }})
+	chat := f.chatOf("chen")
+	chat.says(f.invite("chen"))
+	f.ready(f.url)
+	f.wire.forgets.Store(true)
+	w := watchProcess(f.processes[0], f.url)
+	d := newTide(f.rig, 400, "cs1", "cs2", "vip", "own")
+	d.stalled = watchStalls(t)
+	const workers = 32
+
+	top := d.highest(soak.Pick(3*time.Second, 30*time.Second), workers)
+	d.every.Store(int64(float64(time.Second) / (0.6 * top)))
+	calm := soak.Pick(2*time.Second, 10*time.Second)
+	before := d.pushes.Load()
+	length := soak.Pick(20*time.Second, soakLength(t))
+	ctx, stop := context.WithTimeout(t.Context(), length)
+	defer stop()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		d.run(ctx, workers)
+	}()
+	ticks := time.NewTicker(length / 200)
+	defer ticks.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ended:
+		case <-ticks.C:
+			w.sample()
+			f.processes[0].log.forget()
+			f.box.Forget(time.Now().Add(-time.Minute))
+		}
+	}
+	<-ended
+	d.good()
+	w.judge(t, soak.Pick(0.5, 0.1))
+	<-time.After(calm)
+	w.sample()
+	rate := float64(d.pushes.Load()-before) / length.Seconds()
+	soak.Measured(t, "soak", "%s at %.0f pushes/s, 60 %% of %.0f/s: %s; slowest answer %s; at rest again %.0f goroutines, %.0f descriptors",
+		length, rate, top, w, d.slowest.Round(time.Millisecond), w.last("goroutines"), w.last("fds"))
+	f.stop(f.processes[0])
+}
+
+// soakLength is half an hour, or what the environment has.
+func soakLength(t *testing.T) time.Duration {
+	t.Helper()
+	text := os.Getenv("KEFUD_SOAK_LENGTH")
+	if text == "" {
+		return 30 * time.Minute
+	}
+	d, err := time.ParseDuration(text)
+	must(t, err)
+	return d
+}
+
+// highest is how many pushes a second the server answers when they come as fast
+// as they can.
+func (d *tide) highest(length time.Duration, workers int) float64 {
+	ctx, stop := context.WithTimeout(d.r.t.Context(), length)
+	defer stop()
+	before := d.pushes.Load()
+	d.run(ctx, workers)
+	return float64(d.pushes.Load()-before) / length.Seconds()
+}
+
+// judge fails the test if a quantity grows by more than a share of its level.
+func (w *watched) judge(t *testing.T, share float64) {
+	t.Helper()
+	for _, g := range w.gauges {
+		if !g.flat(share) {
+			by, from := g.growth()
+			t.Errorf("%s grows by %.0f from %.0f, more than %.0f %%: %.0f", g.name, by, from, 100*share, g.all)
+		}
+	}
+}
+
+// String tells each quantity's level, and by how much it changed.
+func (w *watched) String() string {
+	var parts []string
+	for _, g := range w.gauges {
+		by, from := g.growth()
+		unit, name := 1.0, ""
+		if g.name == "rss" || g.name == "heap" {
+			unit, name = 1<<20, " MiB"
+		}
+		parts = append(parts, fmt.Sprintf("%s %.1f%s %+.1f", g.name, from/unit, name, by/unit))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// The check of the soak sees a small leak in what looks like a saw, and none where
+// there is none.
+func TestReliableSoakSeesALeak(t *testing.T) {
+	t.Parallel()
+	saw := func(leak float64) gauge {
+		g := gauge{name: "saw"}
+		for i := range 200 {
+			level := 60.0
+			if i < 30 {
+				level = 20 + 40*math.Sin(float64(i)/30*math.Pi/2) // it warms up
+			}
+			g.all = append(g.all, level+6*float64(i%7)/7+leak*float64(i)/200)
+		}
+		return g
+	}
+	for _, tt := range []struct {
+		leak float64
+		flat bool
+	}{{0, true}, {-5, true}, {3, true}, {12, false}, {60, false}} {
+		if g := saw(tt.leak); g.flat(0.1) != tt.flat {
+			by, from := g.growth()
+			t.Errorf("a leak of %.0f is seen as %.1f from %.1f, flat: %t", tt.leak, by, from, !tt.flat)
+		}
+	}
+}
