@@ -53,6 +53,7 @@ type Config struct {
 	WeChat         WeChat        `yaml:"wechat"`
 	ReplyBudget    time.Duration `yaml:"reply_budget" validate:"gt=0,lt=4500ms"`
 	PushMaxAge     time.Duration `yaml:"push_max_age"` // 0 = any
+	ShutdownDelay  time.Duration `yaml:"shutdown_delay" validate:"gte=0,lte=4s"`
 	TrustedProxies Addresses     `yaml:"trusted_proxies" validate:"dive,proxy"`
 	Admin          Admin         `yaml:"admin"`
 	Agents         []Agent       `yaml:"agents" validate:"dive"`

@@ -40,6 +40,8 @@ func base() *Config {
 		WeChat:      WeChat{APIBase: "https://api.weixin.qq.com", Timeout: 2 * time.Second},
 		ReplyBudget: 2500 * time.Millisecond,
 		PushMaxAge:  10 * time.Minute,
+
+		ShutdownDelay: 2 * time.Second,
 	}
 }
 

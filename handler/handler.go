@@ -34,6 +34,7 @@ type Options struct {
 	Router    Router
 	Historian Historian
 	Ready     func() Readiness
+	Stopping  func() bool   // the server is about to end; nil = never
 	Token     func() string // bearer token of /api/v1; "" = /api/v1 is closed
 	Budget    time.Duration // a callback is answered within this
 	// TrustedProxies are the addresses and networks whose X-Forwarded-For is
@@ -72,7 +73,7 @@ func New(o Options) (http.Handler, error) {
 	}
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
-	engine.Use(h.recoverPanic)
+	engine.Use(h.recoverPanic, h.part)
 	h.routes(engine)
 	return engine, nil
 }

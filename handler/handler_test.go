@@ -47,6 +47,7 @@ type rig struct {
 	log   *bytes.Buffer
 	route func(context.Context, kefu.Message) kefu.Decision
 	ready Readiness
+	stops bool
 	admin string
 	hist  func(kefu.CustomerID) (kefu.History, error)
 }
@@ -78,6 +79,7 @@ func newRig(t *testing.T) *rig {
 		Router:    routerFunc(func(ctx context.Context, m kefu.Message) kefu.Decision { return r.route(ctx, m) }),
 		Historian: historianFunc(func(c kefu.CustomerID) (kefu.History, error) { return r.hist(c) }),
 		Ready:     func() Readiness { return r.ready },
+		Stopping:  func() bool { return r.stops },
 		Token:     func() string { return r.admin },
 		Budget:    time.Second, Logger: zerolog.New(r.log), Registerer: reg, Gatherer: reg,
 	})
@@ -338,6 +340,21 @@ func TestProbes(t *testing.T) {
 	r.ready = Readiness{Ready: true, Status: "degraded"}
 	if w := r.do(t, http.MethodGet, "/readyz", ""); w.Code != http.StatusOK {
 		t.Errorf("degraded but serving: %d, want 200", w.Code)
+	}
+}
+
+func TestAnswersEndTheirConnectionsWhenTheServerIsAboutToEnd(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, path := range []string{"/healthz", "/readyz", "/nowhere"} {
+		r.stops = false
+		if got := r.do(t, http.MethodGet, path, "").Header().Get("Connection"); got != "" {
+			t.Errorf("%s: Connection: %s, and it goes on", path, got)
+		}
+		r.stops = true
+		if got := r.do(t, http.MethodGet, path, "").Header().Get("Connection"); got != "close" {
+			t.Errorf("%s: Connection: %q, want close", path, got)
+		}
 	}
 }
 

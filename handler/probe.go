@@ -43,3 +43,11 @@ func (h *handler) ready(c *gin.Context) {
 	}
 	c.JSON(status, gin.H{"status": r.Status, "components": r.Components})
 }
+
+// part ends the connection with the answer when the server is about to end: whoever
+// keeps connections open then comes back by a new one, to where he is still served.
+func (h *handler) part(c *gin.Context) {
+	if h.Stopping != nil && h.Stopping() {
+		c.Header("Connection", "close")
+	}
+}

@@ -35,6 +35,7 @@ log: {level: debug}
 redis: {addrs: "${ADDR:-}", username: "${REDIS_USER:-}", password: "${REDIS_PASSWORD:-}", key_prefix: e2e}
 wechat: {api_base: "${API:-http://127.0.0.1:1}", timeout: "${API_TIMEOUT:-2s}"}
 reply_budget: ${BUDGET:-1500ms}
+shutdown_delay: ${DELAY:-0s}
 admin: {token: ` + adminToken + `}
 `
 

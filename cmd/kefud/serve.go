@@ -28,8 +28,9 @@ func (p *program) serveCommand() *cobra.Command {
 		Long: `Run the server: receive WeChat's message pushes at /wechat/{app}, answer them
 within reply_budget, deliver notices, watch who is at WeChat's desk.
 
-SIGTERM stops it: it stops accepting, finishes what is in flight, and exits with
-0 within 10 s. SIGHUP reads the configuration again; a file with an error in it
+SIGTERM stops it: /readyz says no, and for shutdown_delay everything else goes on;
+then it stops accepting, finishes what is in flight, and exits with 0, all of it
+within 10 s. SIGHUP reads the configuration again; a file with an error in it
 changes nothing.`,
 		Example: "  kefud serve --config config.yaml\n  SHOP_TOKEN=… SHOP_APP_SECRET=… KEFUD_REDIS_ADDRS=127.0.0.1:6379 kefud serve",
 		Args:    cobra.NoArgs,

@@ -26,13 +26,6 @@ import (
 	"kefud/wechat"
 )
 
-// Stopping takes at most 10 s in all: the callbacks under way are answered
-// first, then the workers end what they have in hand.
-const (
-	drainTime  = 5 * time.Second
-	workerTime = 4 * time.Second
-)
-
 // A server is the whole of kefud serve. Every goroutine belongs to run.
 type server struct {
 	log      zerolog.Logger
@@ -45,6 +38,7 @@ type server struct {
 	router   *router.Router
 	relay    *relay.Relay
 	http     *http.Server
+	registry *prometheus.Registry
 	reached  atomic.Bool // the store has answered at least once
 	stopping atomic.Bool
 }
@@ -61,9 +55,9 @@ func newServerBy(ctx context.Context, c *config.Config, log zerolog.Logger, now 
 	if err != nil {
 		return nil, err
 	}
-	s := &server{log: log, now: now}
-	s.routing.Store(r)
 	registry := prometheus.NewRegistry()
+	s := &server{log: log, now: now, registry: registry}
+	s.routing.Store(r)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	options := storeOptions(c, log, registry)
 	options.Now = now
@@ -122,7 +116,7 @@ func (s *server) assemble(c *config.Config, registry *prometheus.Registry) error
 		Link:   func(tag string) (string, bool) { return s.routing.Load().link(tag) },
 		Router: &front{customers: s.router, agents: s.relay, table: table},
 		Token:  func() string { return s.routing.Load().config.Admin.Token.Reveal() },
-		Ready:  s.ready, Historian: s.store, Office: s.store, Archive: s.store, Table: table, NewCode: relay.NewCode,
+		Ready:  s.ready, Stopping: s.stopping.Load, Historian: s.store, Office: s.store, Archive: s.store, Table: table, NewCode: relay.NewCode,
 		Budget: c.ReplyBudget, TrustedProxies: c.TrustedProxies,
 		Logger: s.log, Registerer: registry, Gatherer: registry, Now: s.now,
 	})
@@ -157,7 +151,11 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	goWork("presence", s.board.Run)
 	goWork("outbox", s.outbox.Run)
 	goWork("relay", s.relay.Run)
-	goWork("http", func(context.Context) error { return s.http.Serve(l) })
+	served := make(chan struct{})
+	goWork("http", func(context.Context) error {
+		defer close(served)
+		return s.http.Serve(l)
+	})
 	s.warnOfMute()
 	s.log.Info().Str("listen", l.Addr().String()).Str("version", version).Bool("embedded_store", s.store.Health().Embedded).Msg("serving")
 
@@ -165,7 +163,11 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	case <-ctx.Done():
 	case <-failed:
 	}
-	return s.stop(work, &g, stopWork)
+	s.stopping.Store(true)
+	s.log.Info().Msg("stopping")
+	until := time.Now().Add(stopTime)
+	s.linger(failed)
+	return errors.Join(s.drain(work, l, served, until), s.rest(&g, stopWork, until))
 }
 
 // warnOfMute names the apps whose API cannot be called, at the start and with
@@ -179,33 +181,6 @@ func (s *server) warnOfMute() {
 }
 
 var errEarly = errors.New("before it was told to")
-
-// stop ends what work stands for; stopWork ends the context itself.
-func (s *server) stop(work context.Context, g *errgroup.Group, stopWork func()) error {
-	s.stopping.Store(true)
-	s.log.Info().Msg("stopping")
-	drain, cancel := context.WithTimeout(work, drainTime)
-	defer cancel()
-	err := s.http.Shutdown(drain)
-	if errors.Is(err, context.DeadlineExceeded) {
-		// Whatever was asked by then has been answered: drainTime is longer than
-		// reply_budget can be. Who is left has not said what he wants.
-		s.log.Info().Msg("connections without a request cut")
-		err = s.http.Close()
-	}
-	stopWork()
-	done := make(chan error, 1)
-	go func() { done <- g.Wait() }()
-	select {
-	case workErr := <-done:
-		err = errors.Join(err, workErr)
-	case <-time.After(workerTime):
-		s.log.Warn().Msg("workers did not stop in time; what they had in hand is taken up again when its lease ends")
-	}
-	err = errors.Join(err, s.store.Close())
-	s.log.Info().Msg("stopped")
-	return err
-}
 
 // reload takes over a new configuration, except for what needs a new process.
 func (s *server) reload(c *config.Config) error {
