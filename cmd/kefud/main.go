@@ -12,7 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"kefud/config"
@@ -45,22 +44,23 @@ func mainBy(now func() time.Time) {
 // run is the whole program, but for the process around it.
 func (p *program) run(ctx context.Context, args []string) int {
 	// Errors and every goroutine's log lines go the same way.
-	stderr := zerolog.SyncWriter(p.stderr)
-	p.stderr = stderr
+	log := newSink(p.stderr)
+	defer log.close()
+	p.stderr, p.log = log, log
 	root := p.command()                       //nolint:contextcheck // cobra hands each command its context when it runs
 	root.SetArgs(append([]string{}, args...)) // nil would mean the arguments of the process
 	root.SetOut(p.stdout)
-	root.SetErr(stderr)
+	root.SetErr(log)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitDone
 	}
-	_, _ = fmt.Fprintf(stderr, "kefud: %v\n", err)
+	_, _ = fmt.Fprintf(log, "kefud: %v\n", err)
 	if wrong := (*config.Error)(nil); errors.As(err, &wrong) {
 		return exitUsage
 	}
 	if wrong := (*usageError)(nil); errors.As(err, &wrong) || !p.started {
-		_, _ = fmt.Fprintln(stderr, "kefud: see kefud --help")
+		_, _ = fmt.Fprintln(log, "kefud: see kefud --help")
 		return exitUsage
 	}
 	return exitFailed
@@ -75,6 +75,7 @@ func usage(format string, args ...any) error { return &usageError{fmt.Errorf(for
 // program is what the commands share.
 type program struct {
 	stdout, stderr io.Writer
+	log            *sink // stderr, while the program runs
 	env            func(string) (string, bool)
 	now            func() time.Time
 	started        bool // the command line was understood; errors from now on are not about usage

@@ -52,6 +52,7 @@ func (p *program) serve(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	p.log.register(s.registry)
 	if err := s.store.Check(ctx); err != nil {
 		return errors.Join(&config.Error{File: path, Problems: []config.Problem{{
 			Key: "redis.partitions", Wrong: "does not fit what Redis holds: " + err.Error(), Right: "it is fixed with the first start",

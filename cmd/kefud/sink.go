@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+const (
+	// sinkLines is how many lines wait for a reader that is behind: seconds of a
+	// busy server, and no more than a few MiB.
+	sinkLines = 8192
+	// sinkTime is how long the end of the process waits for the reader.
+	sinkTime = 300 * time.Millisecond
+)
+
+// A sink passes what is written to it on to a writer that may be slow, stuck or
+// broken, in order and each as a whole, and never makes who writes wait: what
+// finds no room is dropped, and so is what the writer refuses. Nobody who answers
+// customers may hang on whoever reads the log.
+//
+// It is not zerolog's diode: that one learns what it dropped only when the reader
+// comes back, then drops everything that waits, and prints to stderr on its own.
+type sink struct {
+	to      io.Writer
+	lines   chan []byte
+	dropped atomic.Int64
+	stop    func()
+	stopped chan struct{} // no more lines are waited for
+	empty   chan struct{} // closed when those that waited are passed on
+}
+
+// register makes the count of dropped lines a metric.
+func (s *sink) register(r prometheus.Registerer) {
+	promauto.With(r).NewCounterFunc(prometheus.CounterOpts{
+		Name: "kefud_log_lines_dropped_total", Help: "Log lines that stderr did not take: whoever reads it is too slow, or its disk is full.",
+	}, func() float64 { return float64(s.dropped.Load()) })
+}
+
+// newSink starts to pass on; close ends it.
+func newSink(to io.Writer) *sink {
+	s := &sink{to: to, lines: make(chan []byte, sinkLines), stopped: make(chan struct{}), empty: make(chan struct{})}
+	s.stop = sync.OnceFunc(func() { close(s.stopped) })
+	go s.pass()
+	return s
+}
+
+// Write takes a line. It never fails, and never waits.
+func (s *sink) Write(line []byte) (int, error) {
+	select {
+	case s.lines <- bytes.Clone(line):
+	default:
+		s.dropped.Add(1)
+	}
+	return len(line), nil
+}
+
+func (s *sink) pass() {
+	defer close(s.empty)
+	for {
+		select {
+		case line := <-s.lines:
+			s.put(line)
+			continue
+		case <-s.stopped:
+		}
+		select {
+		case line := <-s.lines:
+			s.put(line)
+		default:
+			return
+		}
+	}
+}
+
+func (s *sink) put(line []byte) {
+	if _, err := s.to.Write(line); err != nil {
+		s.dropped.Add(1) // there is nowhere to tell but the metric
+	}
+}
+
+// close passes on what waits, as far as that can be done in sinkTime.
+func (s *sink) close() {
+	s.stop()
+	select {
+	case <-s.empty:
+	case <-time.After(sinkTime):
+	}
+}

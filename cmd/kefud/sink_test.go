@@ -1,0 +1,91 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A stuckWriter takes lines while it is open.
+type stuckWriter struct {
+	open chan struct{}
+	err  error
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (w *stuckWriter) Write(line []byte) (int, error) {
+	<-w.open
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.text.Write(line)
+	return len(line), w.err
+}
+
+func TestSinkPassesOnInOrder(t *testing.T) {
+	t.Parallel()
+	w := &stuckWriter{open: make(chan struct{})}
+	close(w.open)
+	s := newSink(w)
+	var want strings.Builder
+	line := make([]byte, 0, 16)
+	for i := range 1000 {
+		line = fmt.Appendf(line[:0], "line %d\n", i) // who writes uses his buffer again
+		want.Write(line)
+		if n, err := s.Write(line); n != len(line) || err != nil {
+			t.Fatalf("Write = %d, %v", n, err)
+		}
+	}
+	s.close()
+	s.close()
+	if w.text.String() != want.String() || s.dropped.Load() != 0 {
+		t.Errorf("passed on %d bytes of %d, dropped %d", w.text.Len(), want.Len(), s.dropped.Load())
+	}
+}
+
+func TestSinkDropsAndCountsWhatFindsNoRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &stuckWriter{open: make(chan struct{})}
+		s := newSink(w)
+		const over = 100
+		for range sinkLines + over {
+			if _, err := s.Write([]byte("line\n")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := s.dropped.Load(); got < over-1 || got > over { // one may be in the writer's hands
+			t.Errorf("dropped %d, want %d", got, over)
+		}
+		began := time.Now()
+		s.close()
+		if took := time.Since(began); took != sinkTime {
+			t.Errorf("its end waits %s for a writer that is stuck", took)
+		}
+		close(w.open)
+		<-s.empty
+		if got := int64(strings.Count(w.text.String(), "line\n")) + s.dropped.Load(); got != sinkLines+over {
+			t.Errorf("passed on or dropped %d lines of %d", got, sinkLines+over)
+		}
+	})
+}
+
+func TestSinkCountsWhatTheWriterRefuses(t *testing.T) {
+	t.Parallel()
+	w := &stuckWriter{open: make(chan struct{}), err: errors.New("no space left on device")}
+	close(w.open)
+	s := newSink(w)
+	for range 3 {
+		if _, err := s.Write([]byte("line\n")); err != nil {
+			t.Errorf("Write = %v; nobody can do anything about it", err)
+		}
+	}
+	s.close()
+	if s.dropped.Load() != 3 {
+		t.Errorf("dropped %d, want 3", s.dropped.Load())
+	}
+}
