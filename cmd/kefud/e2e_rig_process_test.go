@@ -28,9 +28,19 @@ func launch(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
 	exe, err := os.Executable()
 	must(t, err)
+	return launchInto(t, env, nil, exe, args...)
+}
+
+// launchInto is launch by a command that becomes kefud, with stderr at a file; nil =
+// the process's log.
+func launchInto(t *testing.T, env []string, stderr *os.File, exe string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, cmd: exec.CommandContext(t.Context(), exe, args...), log: &logbook{}, ended: make(chan error, 1)}
 	p.cmd.Env = append(append(os.Environ(), asKefud+"=1"), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	if stderr != nil {
+		p.cmd.Stderr = stderr
+	}
 	held, err := p.cmd.StdinPipe() // the process ends when this end is closed
 	must(t, err)
 	must(t, p.cmd.Start())
@@ -100,6 +110,17 @@ type fleet struct {
 // launchFleet starts a fleet and returns once every process knows who is there.
 func launchFleet(t *testing.T, size int, o rigOptions) *fleet {
 	t.Helper()
+	f := newFleet(t, o)
+	for range size {
+		f.add()
+	}
+	f.settle(o)
+	return f
+}
+
+// newFleet makes a fleet without processes.
+func newFleet(t *testing.T, o rigOptions) *fleet {
+	t.Helper()
 	r := &rig{
 		t: t, wire: newWire(), log: &logbook{}, clock: &clock{}, tapped: map[*simulator.Customer]bool{},
 		accounts: map[string]*simulator.Account{}, agents: map[string]*simulator.Agent{},
@@ -123,16 +144,19 @@ func launchFleet(t *testing.T, size int, o rigOptions) *fleet {
 		}
 		f.discreet(f.urls, logs...)
 	})
-	for range size {
-		f.add()
-	}
-	r.url = f.urls[0]
-	r.populate(o)
+	return f
+}
+
+// settle makes the WeChat around a fleet, and returns once every process knows who
+// is there.
+func (f *fleet) settle(o rigOptions) {
+	f.t.Helper()
+	f.url = f.urls[0]
+	f.populate(o)
 	f.take()
 	for _, url := range f.urls {
 		f.ready(url)
 	}
-	return f
 }
 
 // add starts one more process.
