@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log" //nolint:depguard // Go's HTTP server has no other way to say something
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +40,7 @@ type server struct {
 	router   *router.Router
 	relay    *relay.Relay
 	http     *http.Server
+	crowd    *handler.Crowd
 	registry *prometheus.Registry
 	reached  atomic.Bool // the store has answered at least once
 	stopping atomic.Bool
@@ -124,7 +127,36 @@ func (s *server) assemble(c *config.Config, registry *prometheus.Registry) error
 		return fmt.Errorf("build HTTP handler: %w", err)
 	}
 	s.http = handler.NewServer(c.Listen, h)
+	s.http.ErrorLog = log.New(&httpLog{log: s.log}, "", 0)
+	s.crowd = handler.NewCrowd(mostConnections(descriptors()), s.log, registry)
+	s.crowd.Attend(s.http)
 	return nil
+}
+
+const (
+	// enoughConnections is as many as anybody needs; a quiet one takes 20 KiB.
+	enoughConnections = 8192
+	// otherFiles are left for Redis, WeChat's API and the rest, if there are so many.
+	otherFiles = 512
+)
+
+// mostConnections is how many of a process's descriptors may be connections of
+// whoever asks something; 0 descriptors = nobody knows how many there are.
+func mostConnections(descriptors uint64) int {
+	if descriptors == 0 || descriptors >= enoughConnections+otherFiles {
+		return enoughConnections
+	}
+	return int(max(descriptors/2, descriptors-min(descriptors, otherFiles))) //nolint:gosec // it is small here
+}
+
+// An httpLog takes the lines of Go's HTTP server, which would go to stderr past the
+// log, and wait for it.
+type httpLog struct{ log zerolog.Logger }
+
+// Write takes one line. It may hold what somebody sent, and so is for debugging only.
+func (l *httpLog) Write(line []byte) (int, error) {
+	l.log.Debug().Str("said", strings.TrimSpace(string(line))).Msg("HTTP server")
+	return len(line), nil
 }
 
 // run serves on the listener until ctx ends, then stops in order: HTTP, the
@@ -132,6 +164,7 @@ func (s *server) assemble(c *config.Config, registry *prometheus.Registry) error
 func (s *server) run(ctx context.Context, l net.Listener) error {
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
+	l = s.crowd.Listen(l)
 	var g errgroup.Group
 	failed := make(chan struct{})
 	var failedOnce atomic.Bool

@@ -15,6 +15,7 @@ import (
 const (
 	stopTime   = 9500 * time.Millisecond
 	drainTime  = 5 * time.Second
+	quietTime  = time.Second // a request that is on its way is there by then
 	workerTime = time.Second // at least; a worker has all that the others left of stopTime
 )
 
@@ -42,6 +43,7 @@ func (s *server) drain(work context.Context, l net.Listener, served <-chan struc
 		err = nil // Serve closes it when it fails
 	}
 	<-served
+	go s.hush(drain)
 	shut := s.http.Shutdown(drain)
 	if errors.Is(shut, context.DeadlineExceeded) {
 		// Whatever was asked by then has been answered: reply_budget is shorter than
@@ -50,6 +52,21 @@ func (s *server) drain(work context.Context, l net.Listener, served <-chan struc
 		shut = s.http.Close()
 	}
 	return errors.Join(err, shut)
+}
+
+// hush cuts the connections on which nobody asks anything. Shutdown itself waits 5 s
+// for whoever has not said anything yet.
+func (s *server) hush(ctx context.Context) {
+	ticks := time.NewTicker(quietTime / 10)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+			s.crowd.Hush(quietTime)
+		}
+	}
 }
 
 // rest ends the workers and, after them, the store.

@@ -1,0 +1,275 @@
+package handler
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/rs/zerolog"
+)
+
+// A Crowd is all the connections that a server has open. It keeps their number
+// below a limit, so that descriptors are left for Redis and WeChat's API: when the
+// limit is reached, or descriptors are short, the connection that has been waited
+// on for a request for the longest makes room for the next. Whoever holds thousands of
+// connections open keeps no customer out.
+type Crowd struct {
+	most  int
+	log   zerolog.Logger
+	freed chan struct{} // somebody has left, since it was last read
+	cut   prometheus.Counter
+
+	mu    sync.Mutex
+	open  int
+	quiet *list.List // of *guest, of whom no whole request is there; who has been for the longest first
+	told  time.Time  // when it was last logged that there is no room
+	since int        // how many were cut since then
+}
+
+// A guest is one connection.
+type guest struct {
+	net.Conn
+	crowd *Crowd
+	gone  bool
+	place *list.Element // in quiet; nil while he is answered
+	from  time.Time     // when he became quiet
+}
+
+// NewCrowd makes a Crowd for one server, of at most so many connections.
+func NewCrowd(most int, log zerolog.Logger, r prometheus.Registerer) *Crowd {
+	f := promauto.With(r)
+	c := &Crowd{most: max(most, 1), log: log, freed: make(chan struct{}, 1), quiet: list.New()}
+	c.cut = f.NewCounter(prometheus.CounterOpts{
+		Name: "kefud_connections_cut_total", Help: "Idle connections closed to make room for others.",
+	})
+	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "kefud_connections", Help: "Connections open."}, func() float64 {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return float64(c.open)
+	})
+	f.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "kefud_connections_most", Help: "Connections open before idle ones are closed to make room.",
+	}, func() float64 { return float64(c.most) })
+	return c
+}
+
+// guestKey is where a request's context has its connection.
+type guestKey struct{}
+
+// Attend has the server tell of its connections. It is called before it serves.
+func (c *Crowd) Attend(s *http.Server) {
+	s.ConnState = c.note
+	s.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+		return context.WithValue(ctx, guestKey{}, conn)
+	}
+	next := s.Handler
+	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if g, ok := r.Context().Value(guestKey{}).(*guest); ok {
+			c.mu.Lock()
+			c.rouse(g)
+			c.mu.Unlock()
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// note takes in what the server says of a connection. With the first byte of a
+// request nothing is asked yet, it only begins anew to be waited for.
+func (c *Crowd) note(conn net.Conn, state http.ConnState) {
+	g, ok := conn.(*guest)
+	if !ok {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch state {
+	case http.StateActive, http.StateIdle:
+		c.rouse(g)
+		c.hush(g)
+	case http.StateHijacked, http.StateClosed:
+		c.rouse(g)
+	case http.StateNew: // he is quiet since he came
+	}
+}
+
+// hush notes that a guest is quiet from now on. Locked.
+func (c *Crowd) hush(g *guest) {
+	if g.place == nil && !g.gone {
+		g.place, g.from = c.quiet.PushBack(g), time.Now()
+	}
+}
+
+// rouse notes that he is not. Locked.
+func (c *Crowd) rouse(g *guest) {
+	if g.place != nil {
+		c.quiet.Remove(g.place)
+		g.place = nil
+	}
+}
+
+// Close ends the connection.
+func (g *guest) Close() error {
+	c := g.crowd
+	c.mu.Lock()
+	if !g.gone {
+		g.gone = true
+		c.open--
+		c.rouse(g)
+	}
+	c.mu.Unlock()
+	err := g.Conn.Close() // before anybody counts on the descriptor
+	select {
+	case c.freed <- struct{}{}:
+	default: // it is known already
+	}
+	return err
+}
+
+// CloseWrite lets the server end its half first, as it does after an answer that
+// came before the whole request.
+func (g *guest) CloseWrite() error {
+	if half, ok := g.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// Hush closes the connections that have been waited on for a request for so long.
+func (c *Crowd) Hush(d time.Duration) {
+	for {
+		c.mu.Lock()
+		front := c.quiet.Front()
+		var g *guest
+		if front != nil {
+			g, _ = front.Value.(*guest) // nothing else is in it
+		}
+		late := g != nil && time.Since(g.from) >= d
+		c.mu.Unlock()
+		if !late {
+			return
+		}
+		_ = g.Close() // he is gone either way
+	}
+}
+
+// makeRoom closes the connection that has been quiet for the longest, and reports
+// whether there was one. It logs that there is no room, now and then.
+func (c *Crowd) makeRoom(cause error) bool {
+	c.mu.Lock()
+	front := c.quiet.Front()
+	c.since++
+	if now := time.Now(); now.Sub(c.told) >= remindEvery {
+		c.log.Warn().Err(cause).Int("open", c.open).Int("most", c.most).Int(keyMissed, c.since-1).
+			Msg("too many connections: idle ones are closed to make room")
+		c.told, c.since = now, 0
+	}
+	c.mu.Unlock()
+	if front == nil {
+		return false
+	}
+	if g, ok := front.Value.(*guest); ok {
+		c.cut.Inc()
+		_ = g.Close() // he is gone either way
+	}
+	return true
+}
+
+// full reports whether no more may come.
+func (c *Crowd) full() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open >= c.most
+}
+
+// Listen gives a listener whose connections are of the Crowd.
+func (c *Crowd) Listen(l net.Listener) net.Listener {
+	return &entrance{Listener: l, crowd: c, closed: make(chan struct{})}
+}
+
+// An entrance is a Crowd's listener. Its Accept fails only for good.
+type entrance struct {
+	net.Listener
+	crowd  *Crowd
+	once   sync.Once
+	err    error
+	closed chan struct{}
+}
+
+// Close ends Accept, too.
+func (e *entrance) Close() error {
+	e.once.Do(func() {
+		close(e.closed)
+		e.err = e.Listener.Close()
+	})
+	return e.err
+}
+
+// shortage is how long Accept waits for a descriptor when nobody can be sent away.
+const shortage = 100 * time.Millisecond
+
+// errCrowded is why room is made without an error of the system.
+var errCrowded = errors.New("the limit is reached")
+
+// Accept waits for the next connection, and then for room for it: nobody is sent away
+// before somebody else is there.
+func (e *entrance) Accept() (net.Conn, error) {
+	c := e.crowd
+	for {
+		conn, err := e.Listener.Accept()
+		switch {
+		case err == nil:
+			for c.full() {
+				if !c.makeRoom(errCrowded) && !e.wait() {
+					return nil, errors.Join(net.ErrClosed, conn.Close())
+				}
+			}
+			return c.admit(conn), nil
+		case errors.Is(err, syscall.ECONNABORTED): // he has left while he waited
+		case !short(err):
+			return nil, err
+		case !c.makeRoom(err) && !e.wait():
+			return nil, net.ErrClosed
+		}
+	}
+}
+
+// wait waits until somebody leaves, or not for long; false when it is over.
+func (e *entrance) wait() bool {
+	pause := time.NewTimer(shortage)
+	defer pause.Stop()
+	select {
+	case <-e.closed:
+		return false
+	case <-e.crowd.freed:
+	case <-pause.C:
+	}
+	return true
+}
+
+// short reports whether an error says that the process or the machine has too little
+// of something, which others may give back.
+func short(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// admit takes a connection in.
+func (c *Crowd) admit(conn net.Conn) *guest {
+	g := &guest{Conn: conn, crowd: c}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open++
+	c.hush(g)
+	return g
+}
