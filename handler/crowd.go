@@ -160,7 +160,8 @@ func (c *Crowd) Hush(d time.Duration) {
 }
 
 // makeRoom closes the connection that has been quiet for the longest, and reports
-// whether there was one. It logs that there is no room, now and then.
+// whether there was one that has been for long enough. It logs that there is no room,
+// now and then.
 func (c *Crowd) makeRoom(cause error) bool {
 	c.mu.Lock()
 	front := c.quiet.Front()
@@ -170,14 +171,17 @@ func (c *Crowd) makeRoom(cause error) bool {
 			Msg("too many connections: idle ones are closed to make room")
 		c.told, c.since = now, 0
 	}
+	var g *guest
+	if front != nil {
+		g, _ = front.Value.(*guest) // nothing else is in it
+	}
+	late := g != nil && time.Since(g.from) >= courtesy
 	c.mu.Unlock()
-	if front == nil {
+	if !late {
 		return false
 	}
-	if g, ok := front.Value.(*guest); ok {
-		c.cut.Inc()
-		_ = g.Close() // he is gone either way
-	}
+	c.cut.Inc()
+	_ = g.Close() // he is gone either way
 	return true
 }
 
@@ -211,8 +215,13 @@ func (e *entrance) Close() error {
 	return e.err
 }
 
-// shortage is how long Accept waits for a descriptor when nobody can be sent away.
-const shortage = 100 * time.Millisecond
+const (
+	// courtesy is how long a connection is left alone, so that who comes in the middle
+	// of a rush has the time to ask. The rush waits meanwhile, in the system's queue.
+	courtesy = 200 * time.Millisecond
+	// shortage is how long Accept waits for room when nobody can be sent away.
+	shortage = 50 * time.Millisecond
+)
 
 // errCrowded is why room is made without an error of the system.
 var errCrowded = errors.New("the limit is reached")

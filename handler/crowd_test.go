@@ -147,8 +147,12 @@ func TestCrowdMakesRoomForWhoAsksSomething(t *testing.T) {
 					synctest.Wait()
 					<-time.After(time.Millisecond)
 				}
+				began := time.Now()
 				if !answered(s.dial(t, ask)) {
 					t.Error("no answer while others hold all connections")
+				}
+				if took := time.Since(began); took > courtesy+shortage {
+					t.Errorf("answered after %s while others hold all connections", took)
 				}
 				synctest.Wait()
 				if !cut(idlers[0]) || cut(idlers[1]) || cut(idlers[3]) {
