@@ -124,7 +124,7 @@ func (r *Router) route(ctx context.Context, m kefu.Message) kefu.Decision {
 	case err != nil:
 		return r.degrade(m, kefu.CauseStore, fmt.Errorf("receive: %w", err))
 	case got.Repeat:
-		return r.repeat(ctx, m, got)
+		return w.repeat(ctx, got)
 	}
 	if w.turn = got.Turn; got.Kept {
 		return w.keep(ctx, got)
@@ -167,20 +167,20 @@ func (r *Router) degrade(m kefu.Message, cause kefu.Cause, err error) kefu.Decis
 // repeat answers a push that was seen before, as it was answered then. If
 // another goroutine or process is still at it, its answer is waited for; if that
 // never came, the first try ended in the fallback, or its process did.
-func (r *Router) repeat(ctx context.Context, m kefu.Message, got kefu.Received) kefu.Decision {
+func (w *work) repeat(ctx context.Context, got kefu.Received) kefu.Decision {
 	const firstLook, lastLook = 10 * time.Millisecond, 160 * time.Millisecond
 	for pause := firstLook; !got.Answer.Decided(); pause = min(2*pause, lastLook) {
-		if r.now().Sub(got.First) > r.budget {
+		if w.now().Sub(got.First) > w.patience() {
 			break
 		}
 		select {
 		case <-ctx.Done():
-			return r.degrade(m, kefu.CauseBudget, ctx.Err())
+			return w.degrade(w.m, kefu.CauseBudget, ctx.Err())
 		case <-time.After(pause):
 		}
-		again, err := r.store.Lookup(ctx, m.Customer, m.Key)
+		again, err := w.store.Lookup(ctx, w.m.Customer, w.m.Key)
 		if err != nil {
-			return r.degrade(m, kefu.CauseStore, fmt.Errorf("look up a push in work: %w", err))
+			return w.degrade(w.m, kefu.CauseStore, fmt.Errorf("look up a push in work: %w", err))
 		}
 		got.Answer = again.Answer
 	}
@@ -188,13 +188,36 @@ func (r *Router) repeat(ctx context.Context, m kefu.Message, got kefu.Received) 
 		Answer: got.Answer, At: got.First, Agent: got.Answer.Agent,
 		Entry: got.Entry, Reason: kefu.ReasonRepeat, Repeat: true,
 	}
-	if !d.Answer.Decided() {
-		d.Answer = fallback(m)
-	}
-	if d.Answer.Way == kefu.WayRelay {
-		return r.relayAgain(ctx, m, d)
+	switch {
+	case !d.Answer.Decided() && w.m.Kind == kefu.KindEnter:
+		return w.takeOver(ctx)
+	case !d.Answer.Decided():
+		d.Answer = fallback(w.m)
+	case d.Answer.Way == kefu.WayRelay:
+		return w.relayAgain(ctx, w.m, d)
 	}
 	return d
+}
+
+// patience is for how long the first try of a push is waited for. An enter event
+// is taken over then, for which some time must be left.
+func (w *work) patience() time.Duration {
+	if w.m.Kind == kefu.KindEnter {
+		return w.budget / 4
+	}
+	return w.budget
+}
+
+// takeOver does what the first try of an enter event has not done, since its process
+// has ended, it seems: else the customer would have no agent, and no greeting. If it
+// is still at it after all, one of the two settles. With a message that would not do:
+// its first try may have been answered by the fallback, and this one must be as well.
+func (w *work) takeOver(ctx context.Context) kefu.Decision {
+	c, err := w.store.Conversation(ctx, w.m.Customer, w.at)
+	if err != nil {
+		return w.degrade(w.m, kefu.CauseStore, fmt.Errorf("look up the conversation of a push in work: %w", err))
+	}
+	return w.assign(ctx, c)
 }
 
 // relayAgain sees to it that a message whose push was answered as relayed is

@@ -432,6 +432,34 @@ func TestRepeatInWork(t *testing.T) {
 			}
 		})
 	})
+	t.Run("the first of an enter event never ended", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			s, r := open(t, "wang")
+			r.now = time.Now
+			s.received = inWork(0)
+			s.conversations = []kefu.Conversation{{Entry: "cs1", Version: 7}}
+			d := r.Route(t.Context(), enter("cs1"))
+			if d.Agent != "wang" || d.Degraded || d.Answer.Way != kefu.WaySuccess {
+				t.Errorf("%+v, want it to be taken over, for wang", d)
+			}
+			if len(s.settled) != 1 || s.settled[0].Version != 7 || len(s.settled[0].Deliveries) != 1 {
+				t.Errorf("settled %+v, want it once, with a greeting", s.settled)
+			}
+		})
+	})
+	t.Run("the first of an enter event ends meanwhile", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			s, r := open(t, "wang")
+			r.now = time.Now
+			s.received = inWork(time.Minute)
+			s.settle = []kefu.Settled{{Answer: kefu.Answer{Way: kefu.WaySuccess, Agent: "li"}}}
+			if d := r.Route(t.Context(), enter("cs1")); d.Agent != "li" || !d.Repeat {
+				t.Errorf("%+v, want li by repeat", d)
+			}
+		})
+	})
 	t.Run("the first never ended", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {

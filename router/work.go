@@ -113,7 +113,7 @@ func (w *work) assign(ctx context.Context, c kefu.Conversation, refused ...kefu.
 		}
 		w.giveUp(ctx, seat, settled)
 		if settled.Answer.Decided() {
-			return w.repeat(ctx, w.m, kefu.Received{
+			return w.repeat(ctx, kefu.Received{
 				Conversation: kefu.Conversation{Entry: c.Entry}, First: w.at, Answer: settled.Answer,
 			})
 		}
