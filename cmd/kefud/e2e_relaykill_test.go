@@ -2,25 +2,19 @@ package main
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"kefud/internal/redistest"
 	"kefud/internal/simulator"
 )
-
-// relayKills is how often the server is killed in a test of that.
-var relayKills = flag.Int("relay-kills", 5, "how often the server is killed in the middle of relayed conversations")
 
 // A gate is the way of pushes to a server that is not always there. Who finds
 // nobody there waits until somebody is, as WeChat lets some time pass before it
@@ -321,39 +315,6 @@ func (b *bustle) inOrder(p *patron, sum *tally) []word {
 		}
 	}
 	return words
-}
-
-// The server is killed again and again in the middle of conversations, and
-// started anew. Whatever it had answered well is not lost, in neither direction,
-// and in order; what was on its way may come twice.
-func TestRelayLosesNothingWhenTheServerIsKilled(t *testing.T) {
-	t.Parallel()
-	redis := redistest.Start(t)
-	slow := newLag(t, redis.Addr)
-	f := launchFleet(t, 1, rigOptions{config: playConfig, redis: redis, addr: slow.addr, env: map[string]string{"ALLOWED": "100000"}})
-	way := newGate(f.wire.next)
-	f.wire.next = way
-	chats := f.boundAll("wang", "li")
-	slow.delay.Store(int64(10 * time.Millisecond)) // so that much is on its way at any time
-	b := &bustle{r: f.rig, eager: true}
-	b.begin(chats, slices.Concat(f.patrons(2, "one"), f.patrons(2, "two"), f.patrons(2, "both")))
-	rng := rand.New(rand.NewPCG(1, 2))
-	for range *relayKills {
-		b.more(rng.Int64N(60))
-		way.shut()
-		p := f.processes[len(f.processes)-1]
-		p.signal(syscall.SIGKILL)
-		p.exit(patience)
-		f.urls = nil
-		f.add()
-		f.take()
-		way.open()
-	}
-	f.url = f.urls[0]
-	b.more(20)
-	b.stop()
-	t.Logf("%+v", b.tell())
-	f.well()
 }
 
 // Redis is frozen for a while, or dies and comes back with what it had: every

@@ -147,4 +147,3 @@ func watchStalls(t *testing.T) *stall {
 }
 
 func (s *stall) longest() time.Duration { return time.Duration(s.most.Load()) }
-
