@@ -151,6 +151,7 @@ func newFleet(t *testing.T, o rigOptions) *fleet {
 // is there.
 func (f *fleet) settle(o rigOptions) {
 	f.t.Helper()
+	f.t.Cleanup(func() { f.discreet(f.urls) }) // while they live; of their logs that is asked later
 	f.url = f.urls[0]
 	f.populate(o)
 	f.take()
