@@ -56,6 +56,7 @@ func operations() map[string]operation {
 		"/cgi-bin/message/custom/business/typing": {method: post, serve: (*Box).typing},
 		"/cgi-bin/media/upload":                   {method: post, serve: (*Box).upload, limit: maxUpload},
 		"/cgi-bin/media/get":                      {method: get, serve: (*Box).download},
+		"/cgi-bin/getcallbackip":                  {method: get, serve: (*Box).pushAddresses},
 		"/cgi-bin/customservice/getkflist":        {method: get, serve: (*Box).agentList},
 		"/cgi-bin/customservice/getonlinekflist":  {method: get, serve: (*Box).onlineList},
 	}
@@ -92,13 +93,14 @@ func (b *Box) Handler() http.Handler {
 // answer serves one call, with whatever trouble was asked for.
 func (b *Box) answer(w http.ResponseWriter, r *http.Request, op operation, c call) {
 	broken := b.breakCall(c.path, b.caller(c))
+	w.Header().Set("Date", b.opts.Now().UTC().Format(http.TimeFormat))
 	if broken.Latency > 0 {
 		b.delay(r.Context(), broken.Latency)
 	}
 	if !broken.Late && broken.strike(w) {
 		return
 	}
-	out, p := b.serve(r.Method, op, c, problem{broken.ErrCode, "simulated"})
+	out, p := b.serve(r.Method, op, c, problem{broken.ErrCode, cmp.Or(broken.ErrMsg, "simulated")})
 	if broken.Late && broken.strike(w) {
 		return
 	}

@@ -57,6 +57,7 @@ type APIBreak struct {
 	Latency  time.Duration // added, whatever else is wrong
 	Status   int           // answers with this status and an HTML page
 	ErrCode  int           // answers with this errcode
+	ErrMsg   string        // and this errmsg; "" = one that says nothing
 	Truncate bool          // cuts the answer's JSON in half; the call takes effect
 	Reset    bool          // resets the connection instead of an answer
 	Late     bool          // Status and Reset strike after the call has taken effect
