@@ -37,10 +37,13 @@ const (
 	opMediaGet    = "media_get"
 	opMediaUpload = "media_upload"
 	opTyping      = "typing"
+
+	opStaff   = "staff"
+	opPushIPs = "push_addresses"
 )
 
 func operations() []string {
-	return []string{opToken, opSend, opOnlineList, opMediaGet, opMediaUpload, opTyping}
+	return []string{opToken, opSend, opOnlineList, opMediaGet, opMediaUpload, opTyping, opStaff, opPushIPs}
 }
 
 // A request is one call of the API.

@@ -28,20 +28,43 @@ type onlineList struct {
 // *APIError.
 func (c *Client) OnlineList(ctx context.Context, app kefu.AppID) (kefu.OnlineList, error) {
 	asked := c.now().UTC()
+	rows, err := c.OnlineRows(ctx, app)
+	if err != nil {
+		return kefu.OnlineList{}, err
+	}
+	list := kefu.OnlineList{At: asked, Agents: make([]kefu.Listed, 0, len(rows))}
+	for _, r := range rows {
+		if r.Online && r.Listed != (kefu.Listed{}) {
+			list.Agents = append(list.Agents, r.Listed)
+		}
+	}
+	return list, nil
+}
+
+// An OnlineRow is one agent of the online list, in which mini-programs also have
+// who is offline.
+type OnlineRow struct {
+	kefu.Listed
+	Online bool
+}
+
+// OnlineRows fetches the online list with everybody in it. An error is an
+// *APIError.
+func (c *Client) OnlineRows(ctx context.Context, app kefu.AppID) ([]OnlineRow, error) {
 	var answer onlineList
 	err := c.call(ctx, app, request{
 		op: opOnlineList, method: http.MethodGet, path: "/cgi-bin/customservice/getonlinekflist",
 	}, &answer)
 	if err != nil {
-		return kefu.OnlineList{}, err
+		return nil, err
 	}
-	list := kefu.OnlineList{At: asked, Agents: make([]kefu.Listed, 0, len(answer.Agents))}
+	rows := make([]OnlineRow, 0, len(answer.Agents))
 	for _, a := range answer.Agents {
-		listed := kefu.Listed{Account: string(a.Account), User: string(a.User), ID: string(a.ID)}
 		status, bad := a.Status.number()
-		if bad == nil && status > 0 && listed != (kefu.Listed{}) {
-			list.Agents = append(list.Agents, listed)
-		}
+		rows = append(rows, OnlineRow{
+			Listed: kefu.Listed{Account: string(a.Account), User: string(a.User), ID: string(a.ID)},
+			Online: bad == nil && status > 0,
+		})
 	}
-	return list, nil
+	return rows, nil
 }
