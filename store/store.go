@@ -66,6 +66,7 @@ type Store struct {
 	rdb       redis.UniversalClient
 	closeRest func() // the embedded server
 	embedded  bool
+	sentinel  bool // the master is found by sentinels
 	timeout   time.Duration
 	now       func() time.Time
 	keys      keys
@@ -86,6 +87,16 @@ type Store struct {
 // registered already. Redis that cannot be reached is not: calls fail until it
 // can be.
 func Open(ctx context.Context, o Options) (*Store, error) {
+	s, err := newStore(o)
+	if err != nil {
+		return nil, err
+	}
+	s.look(ctx)
+	return s, nil
+}
+
+// newStore makes a Store that has not yet asked Redis anything.
+func newStore(o Options) (*Store, error) {
 	o = withDefaults(o)
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -96,6 +107,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{
 		embedded: len(o.Addrs) == 0,
+		sentinel: o.MasterName != "",
 		timeout:  o.Timeout,
 		now:      o.Now,
 		keys:     keys{prefix: o.Prefix, partitions: o.Partitions},
@@ -111,7 +123,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.refresher = refresher{Store: s, asked: make(chan refresh, refreshRoom)}
 	s.leaver = leaver{Store: s, asked: make(chan leaving, giveUpRoom), delay: giveUpDelay}
 	s.health.start(o.Logger, time.Now())
-	s.look(ctx)
 	return s, nil
 }
 
