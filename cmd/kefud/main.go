@@ -90,6 +90,7 @@ sees which contact button a customer came through, and brings him to the agent
 that button means. Where that cannot be done, WeChat's own desk gets him.
 
 Try it without a WeChat account:  kefud demo
+Check that it would work:         kefud doctor --config config.yaml
 Run it:                           kefud serve --config config.yaml
 Let an agent bind his own chat:   kefud agents invite AGENT
 
@@ -110,7 +111,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		p.serveCommand(), p.demoCommand(), p.simulateCommand(),
-		p.explainCommand(), p.agentsCommand(), p.exportCommand(), p.forgetCommand(),
+		p.doctorCommand(), p.explainCommand(), p.agentsCommand(), p.exportCommand(), p.forgetCommand(),
 		p.versionCommand(), p.healthcheckCommand(),
 	)
 	return root
