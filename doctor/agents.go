@@ -30,18 +30,34 @@ func checkAgents(s *Setup, f *Facts) []Finding {
 		agent := &s.Table.Agents[i]
 		t := about("agent %s", agent.ID)
 		t.used(s.Table, agent)
+		var chat, desk topic
 		if agent.Relay.App != "" {
-			t.chat(agent, f)
+			chat.subject = t.subject
+			chat.chat(agent, f)
 		}
 		if agent.Desk.App != "" {
-			t.desk(s, agent, f)
+			desk.subject = t.subject
+			desk.desk(s, agent, f)
 		}
+		// Of two ways one is enough.
+		if agent.Relay.App != "" && agent.Desk.App != "" && min(Worst(chat.found), Worst(desk.found)) < Fail {
+			soften(chat.found)
+			soften(desk.found)
+		}
+		t.found = slices.Concat(t.found, chat.found, desk.found)
 		if agent.Relay.App == "" && agent.Desk == (kefu.Desk{}) {
 			t.add(Warn, "agent.way", "he has neither a desk nor a relay: he is never known to be there", "give him desk: {app: …, account: …} or relay: {app: …}")
 		}
 		found = append(found, t.found...)
 	}
 	return found
+}
+
+// soften makes warnings of what fails.
+func soften(found []Finding) {
+	for i := range found {
+		found[i].Level = min(found[i].Level, Warn)
+	}
 }
 
 func (t *topic) used(table *kefu.Table, agent *kefu.Agent) {

@@ -22,7 +22,7 @@ type Redis struct {
 	Latency    time.Duration // of a ping, the median
 	Offset     time.Duration // how far its clock is ahead of ours
 	OffsetErr  error
-	Partitions int      // as it holds them under the prefix; 0 = the prefix is not in use
+	Partitions int      // as it holds them under the prefix; 0 = the prefix is not in use, -1 = that cannot be read
 	Refused    []string // what of a rehearsal of the server's commands it did not do: command and reason
 	Nodes      []Node   // the server or master, or the masters of a cluster
 }
@@ -115,6 +115,8 @@ func checkLatency(t *topic, median, budget time.Duration) {
 
 func (t *topic) partitions(s *Setup, stored int) {
 	switch stored {
+	case -1:
+		t.add(Unchecked, "redis.partitions", "not checked: over how many partitions keys are spread cannot be read", "see which commands it refuses")
 	case 0:
 		t.ok("redis.partitions", "nothing is stored under %s: yet; the first start will spread it over %d partitions", s.Prefix, s.Partitions)
 	case s.Partitions:

@@ -17,6 +17,7 @@ import (
 
 const (
 	pings         = 20               // whose median is the latency
+	pinging       = time.Second      // and no more of them after this
 	rehearsalKept = 10 * time.Second // if nobody is there to delete it
 )
 
@@ -27,7 +28,7 @@ type Inspection struct {
 	Latency    time.Duration // of a ping, the median of some
 	Offset     time.Duration // how far its clock is ahead of ours
 	OffsetErr  error
-	Partitions int      // as stored under the prefix; 0 = nothing is
+	Partitions int      // as stored under the prefix; 0 = nothing is, -1 = that cannot be read
 	Refused    []string // what of a rehearsal of the scripts it did not do: command and reason
 	Nodes      []Node
 }
@@ -73,9 +74,13 @@ func (i *Inspector) Inspect(ctx context.Context) Inspection {
 	}
 	in.Latency = i.latency(ctx)
 	in.Offset, in.OffsetErr = i.offset(ctx)
-	in.Partitions, _ = i.rdb.Get(ctx, i.keys.layout()).Int() // what cannot be read is found by the rehearsal
+	in.Partitions = i.stored(ctx)
 	in.Refused = i.rehearse(ctx)
 	in.Nodes = i.nodes(ctx)
+	if err := i.reach(ctx); err != nil { // then what is missing was not refused
+		return Inspection{Kind: in.Kind, Err: fmt.Errorf("it is gone again, or too slow to be examined (a round trip takes %s): %w",
+			in.Latency.Round(time.Millisecond), i.fault(ctx, err))}
+	}
 	return in
 }
 
@@ -115,9 +120,18 @@ func (i *Inspector) reach(ctx context.Context) error {
 	return i.rdb.Ping(ctx).Err()
 }
 
+// stored reads over how many partitions keys are spread.
+func (i *Inspector) stored(ctx context.Context) int {
+	n, err := i.rdb.Get(ctx, i.keys.layout()).Int()
+	if err != nil && !isNil(err) {
+		return -1
+	}
+	return n
+}
+
 func (i *Inspector) latency(ctx context.Context) time.Duration {
 	var all []time.Duration
-	for range pings {
+	for began := time.Now(); len(all) < pings && time.Since(began) < pinging; {
 		start := time.Now()
 		if i.rdb.Ping(ctx).Err() != nil {
 			break

@@ -123,7 +123,7 @@ func newBed(t *testing.T, redisArgs ...string) (*bed, *redistest.Server) {
 // bind makes a chat Wang's.
 func (b *bed) bind(redis *redistest.Server, state kefu.ChatState, until time.Time) {
 	b.t.Helper()
-	s, err := store.Open(b.t.Context(), store.Options{Addrs: []string{redis.Addr}, Prefix: "e2e", Logger: zerolog.Nop()})
+	s, err := store.Open(b.t.Context(), store.Options{Addrs: []string{redis.Addr}, Prefix: "e2e", Timeout: patience, Logger: zerolog.Nop()})
 	must(b.t, err)
 	chat := kefu.Chat{Agent: "wang", ID: kefu.CustomerID{App: "board", User: agentOpenid}, State: state, Until: until}
 	must(b.t, errors.Join(s.Announce(b.t.Context(), chat, true), s.Close()))
@@ -314,6 +314,10 @@ func TestDoctorLeavesARunningServerAlone(t *testing.T) {
 func TestDoctorFindsWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	b, redis := newBed(t)
+	far := newLag(t, redis.Addr)
+	late := func(d time.Duration) func() func() {
+		return func() func() { far.delay.Store(int64(d)); return func() { far.delay.Store(0) } }
+	}
 	breaks := func(broken simulator.APIBreak) func() func() {
 		return func() func() { return b.box.BreakAPI(broken) }
 	}
@@ -388,6 +392,9 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 		}, "FAIL", "redis", []string{"ZADD (no permission)", "ACL SETUSER"}},
 		{"a wrong password", map[string]string{"REDIS_USER": "nosuch", "REDIS_PASSWORD": "what-password"}, nil, "FAIL", "redis", []string{"KEFUD_REDIS_PASSWORD"}},
 		{"no Redis", map[string]string{"ADDR": "127.0.0.1:1"}, nil, "FAIL", "redis", []string{"connection refused", "redis-cli"}},
+		{"a Redis that hangs", nil, func() func() { redis.Pause(); return redis.Resume }, "FAIL", "redis", []string{"no answer within", "redis-cli"}},
+		{"a Redis far away", map[string]string{"ADDR": far.addr}, late(100 * time.Millisecond), "warn", "redis", []string{"a round trip takes 1", "nearer"}},
+		{"a Redis too far away", map[string]string{"ADDR": far.addr}, late(1200 * time.Millisecond), "FAIL", "redis", []string{"too slow", "redis-cli"}},
 		{"the embedded store", map[string]string{"ADDR": ""}, nil, "warn", "redis", []string{"ends with it", "KEFUD_REDIS_ADDRS"}},
 		{"a weak token", map[string]string{"SHOP_TOKEN": "demo-token"}, nil, "warn", "app shop", []string{"the demo's"}},
 	} {
