@@ -30,6 +30,7 @@ func check(c *Config, r *report) {
 	k := checker{report: r, c: c}
 	k.collect()
 	k.redis()
+	k.admin()
 	for i := range c.Agents {
 		k.agent(item("agents", i), &c.Agents[i])
 	}
@@ -104,6 +105,14 @@ func (k *checker) redis() {
 	}
 	if r.DB != 0 && r.MasterName == "" && len(r.Addrs) > 1 {
 		k.add("redis.db", "a cluster has no numbered databases", "write 0")
+	}
+}
+
+// admin reports an address that the server itself listens at. Port 0 is another
+// one each time.
+func (k *checker) admin() {
+	if a := k.c.Admin.Listen; a != "" && a == k.c.Listen && !strings.HasSuffix(a, ":0") {
+		k.add("admin.listen", "is the address of listen", "write another port, or leave it empty")
 	}
 }
 

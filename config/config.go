@@ -89,9 +89,11 @@ type WeChat struct {
 	Timeout time.Duration `yaml:"timeout" validate:"gt=0"`
 }
 
-// Admin guards /api/v1. An empty Token closes it.
+// Admin is where administration and metrics are served, and who may: an empty
+// Listen is the address of everything else, an empty Token closes /api/v1.
 type Admin struct {
-	Token Secret `yaml:"token" validate:"omitempty,word"`
+	Listen string `yaml:"listen" validate:"omitempty,listen"`
+	Token  Secret `yaml:"token" validate:"omitempty,word"`
 }
 
 // An Agent is a human who answers.

@@ -37,6 +37,8 @@ type Options struct {
 	Stopping  func() bool   // the server is about to end; nil = never
 	Token     func() string // bearer token of /api/v1; "" = /api/v1 is closed
 	Budget    time.Duration // a callback is answered within this
+	// AdminApart leaves /metrics and /api/v1 to the handler that Admin gives.
+	AdminApart bool
 	// TrustedProxies are the addresses and networks whose X-Forwarded-For is
 	// believed; none by default.
 	TrustedProxies []string
@@ -58,24 +60,51 @@ type handler struct {
 	refused  reminder
 }
 
+// A Handler answers all requests, or all but those of administration.
+type Handler struct {
+	http.Handler
+	admin http.Handler
+}
+
+// Admin answers what an address of administration's own is for: /metrics,
+// /api/v1 and the probes.
+func (h *Handler) Admin() http.Handler { return h.admin }
+
 // New makes the HTTP side. It returns an error if a trusted proxy is neither an
 // address nor a network.
-func New(o Options) (http.Handler, error) {
+func New(o Options) (*Handler, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	h := &handler{Options: o, metrics: newMetrics(o.Registerer)}
 	h.degraded.log = o.Logger
 	gin.SetMode(gin.ReleaseMode) // gin prints its routes to stdout otherwise
-	engine := gin.New()
-	if err := engine.SetTrustedProxies(o.TrustedProxies); err != nil {
+	everybody, err := h.engine(h.publicRoutes)
+	if err != nil {
 		return nil, err
 	}
-	engine.HandleMethodNotAllowed = true
-	engine.RedirectTrailingSlash = false
-	engine.Use(h.recoverPanic, h.part)
-	h.routes(engine)
-	return engine, nil
+	operators, err := h.engine(h.adminRoutes)
+	if err != nil {
+		return nil, err
+	}
+	if !o.AdminApart {
+		h.adminRoutes(everybody)
+	}
+	return &Handler{Handler: everybody, admin: operators}, nil
+}
+
+// engine makes what answers some routes, and the probes.
+func (h *handler) engine(routes func(*gin.Engine)) (*gin.Engine, error) {
+	e := gin.New()
+	if err := e.SetTrustedProxies(h.TrustedProxies); err != nil {
+		return nil, err
+	}
+	e.HandleMethodNotAllowed = true
+	e.RedirectTrailingSlash = false
+	e.Use(h.recoverPanic, h.part)
+	h.probes(e)
+	routes(e)
+	return e, nil
 }
 
 // The server's limits. WeChat hangs up after 5 s, and its pushes are small.

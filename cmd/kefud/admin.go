@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,7 +38,7 @@ func asksServer(c *config.Config, server string) bool {
 // on this machine.
 func newAdminClient(c *config.Config, server string) (*adminClient, error) {
 	if server == "" {
-		own, err := reachable(c.Listen)
+		own, err := reachable(cmp.Or(c.Admin.Listen, c.Listen))
 		if err != nil {
 			return nil, err
 		}

@@ -63,7 +63,7 @@ func (p *program) doctor(ctx context.Context, f doctorFlags, stdin io.Reader) er
 		}
 		return err
 	}
-	r, err := newRouting(c)
+	r, err := newRouting(c, p.now)
 	if err != nil {
 		return err
 	}

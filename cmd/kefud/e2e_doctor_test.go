@@ -523,7 +523,7 @@ func TestDoctorReadsASample(t *testing.T) {
 	t.Parallel()
 	c, err := config.Parse("test.yaml", []byte(switchboardConfig), lookup(nil))
 	must(t, err)
-	r, err := newRouting(c)
+	r, err := newRouting(c, time.Now)
 	must(t, err)
 	for _, tt := range []struct {
 		text, app string

@@ -269,7 +269,7 @@ func metric(t *testing.T, url, name string, labels ...string) float64 {
 
 func (r *rig) metric(name string, labels ...string) float64 {
 	r.t.Helper()
-	return metric(r.t, r.url, name, labels...)
+	return metric(r.t, r.operators(), name, labels...)
 }
 
 // keys lists the keys of a map in order.

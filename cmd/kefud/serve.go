@@ -101,6 +101,7 @@ func needRestart(a, b *config.Config) []string {
 		a, b any
 	}{
 		{"listen", a.Listen, b.Listen},
+		{"admin.listen", a.Admin.Listen, b.Admin.Listen},
 		{"log", a.Log, b.Log},
 		{"redis", a.Redis, b.Redis},
 		{"wechat", a.WeChat, b.WeChat},

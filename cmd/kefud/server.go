@@ -41,6 +41,7 @@ type server struct {
 	relay    *relay.Relay
 	http     *http.Server
 	crowd    *handler.Crowd
+	admin    *adminPort // nil = administration is at the address of everything else
 	registry *prometheus.Registry
 	reached  atomic.Bool // the store has answered at least once
 	stopping atomic.Bool
@@ -120,7 +121,7 @@ func (s *server) assemble(c *config.Config, registry *prometheus.Registry) error
 		Router: &front{customers: s.router, agents: s.relay, table: table},
 		Token:  func() string { return s.routing.Load().config.Admin.Token.Reveal() },
 		Ready:  s.ready, Stopping: s.stopping.Load, Historian: s.store, Office: s.store, Archive: s.store, Table: table, NewCode: relay.NewCode,
-		Budget: c.ReplyBudget, TrustedProxies: c.TrustedProxies,
+		Budget: c.ReplyBudget, TrustedProxies: c.TrustedProxies, AdminApart: c.Admin.Listen != "",
 		Logger: s.log, Registerer: registry, Gatherer: registry, Now: s.now,
 	})
 	if err != nil {
@@ -130,6 +131,7 @@ func (s *server) assemble(c *config.Config, registry *prometheus.Registry) error
 	s.http.ErrorLog = log.New(&httpLog{log: s.log}, "", 0)
 	s.crowd = handler.NewCrowd(mostConnections(descriptors()), s.log, registry)
 	s.crowd.Attend(s.http)
+	s.admin = newAdminPort(c.Admin.Listen, h.Admin())
 	return nil
 }
 
@@ -162,6 +164,9 @@ func (l *httpLog) Write(line []byte) (int, error) {
 // run serves on the listener until ctx ends, then stops in order: HTTP, the
 // workers, the store. A worker that ends early ends the server.
 func (s *server) run(ctx context.Context, l net.Listener) error {
+	if err := s.admin.listen(ctx); err != nil {
+		return errors.Join(err, l.Close(), s.store.Close())
+	}
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	l = s.crowd.Listen(l)
@@ -189,8 +194,11 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 		defer close(served)
 		return s.http.Serve(l)
 	})
+	if s.admin != nil {
+		goWork("admin", func(context.Context) error { return s.admin.serve() })
+	}
 	s.warnOfMute()
-	s.log.Info().Str("listen", l.Addr().String()).Str("version", version).Bool("embedded_store", s.store.Health().Embedded).Msg("serving")
+	s.log.Info().Str("listen", l.Addr().String()).Func(s.admin.note).Str("version", version).Bool("embedded_store", s.store.Health().Embedded).Msg("serving")
 
 	select {
 	case <-ctx.Done():

@@ -51,7 +51,7 @@ func (s *server) drain(work context.Context, l net.Listener, served <-chan struc
 		s.log.Info().Msg("connections without a request cut")
 		shut = s.http.Close()
 	}
-	return errors.Join(err, shut)
+	return errors.Join(err, shut, s.admin.stop(drain))
 }
 
 // hush cuts the connections on which nobody asks anything. Shutdown itself waits 5 s
