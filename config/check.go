@@ -31,6 +31,7 @@ func check(c *Config, r *report) {
 	k.collect()
 	k.redis()
 	k.admin()
+	k.callers()
 	for i := range c.Agents {
 		k.agent(item("agents", i), &c.Agents[i])
 	}
@@ -113,6 +114,14 @@ func (k *checker) redis() {
 func (k *checker) admin() {
 	if a := k.c.Admin.Listen; a != "" && a == k.c.Listen && !strings.HasSuffix(a, ":0") {
 		k.add("admin.listen", "is the address of listen", "write another port, or leave it empty")
+	}
+}
+
+// callers reports that nobody can ask WeChat for its addresses.
+func (k *checker) callers() {
+	asks := func(a App) bool { return a.AppSecret != "" }
+	if k.c.WeChat.CallbackAddresses == AddressesWeChat && !slices.ContainsFunc(k.c.Apps, asks) {
+		k.add("wechat.callback_addresses", "needs an app with app_secret, to ask WeChat with", "add app_secret to an app, or write any")
 	}
 }
 

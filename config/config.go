@@ -35,6 +35,9 @@ const (
 	TransferAlways = "always"
 	TransferNever  = "never"
 
+	AddressesAny    = "any"
+	AddressesWeChat = "wechat"
+
 	PresenceAuto   = "auto"
 	PresenceOnline = "online"
 	PresencePaused = "paused"
@@ -87,6 +90,8 @@ type Redis struct {
 type WeChat struct {
 	APIBase string        `yaml:"api_base" validate:"api_base"`
 	Timeout time.Duration `yaml:"timeout" validate:"gt=0"`
+
+	CallbackAddresses string `yaml:"callback_addresses" validate:"oneof=any wechat"`
 }
 
 // Admin is where administration and metrics are served, and who may: an empty

@@ -37,7 +37,7 @@ func base() *Config {
 		Listen:      ":8080",
 		Log:         Log{Level: "info", Format: LogJSON},
 		Redis:       Redis{KeyPrefix: "kefud", Partitions: 16},
-		WeChat:      WeChat{APIBase: "https://api.weixin.qq.com", Timeout: 2 * time.Second},
+		WeChat:      WeChat{APIBase: "https://api.weixin.qq.com", Timeout: 2 * time.Second, CallbackAddresses: AddressesAny},
 		ReplyBudget: 2500 * time.Millisecond,
 		PushMaxAge:  10 * time.Minute,
 

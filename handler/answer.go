@@ -16,22 +16,38 @@ import (
 // could choose at will.
 const unknownApp kefu.AppID = "unknown"
 
-// statusOf is the one map from errors to HTTP.
-func statusOf(err error) int {
-	switch {
-	case errors.Is(err, errTooLarge):
-		return http.StatusRequestEntityTooLarge
-	case errors.Is(err, wechat.ErrSignature), errors.Is(err, wechat.ErrStale):
-		return http.StatusForbidden
-	}
-	return http.StatusBadRequest
+// A why is a reason for which a request is no push of WeChat's: what it is
+// answered with, and what it counts as.
+type why struct {
+	status  int
+	outcome string // in metrics
+	text    string
 }
 
-// A refusal is one kind of request that is not WeChat's. There are as many as
-// apps and statuses.
+var (
+	refusedApp       = &why{http.StatusNotFound, "Not Found", "no such app"}
+	refusedAddress   = &why{http.StatusForbidden, "address", "address refused"}
+	refusedSignature = &why{http.StatusForbidden, "Forbidden", "signature refused"}
+	refusedSize      = &why{http.StatusRequestEntityTooLarge, "Request Entity Too Large", "body too large"}
+	refusedBody      = &why{http.StatusBadRequest, "Bad Request", "body unreadable"}
+)
+
+// reasonOf is the one map from errors to HTTP.
+func reasonOf(err error) *why {
+	switch {
+	case errors.Is(err, errTooLarge):
+		return refusedSize
+	case errors.Is(err, wechat.ErrSignature), errors.Is(err, wechat.ErrStale):
+		return refusedSignature
+	}
+	return refusedBody
+}
+
+// A refusal is one kind of request that is not let in. There are as many as apps
+// and reasons.
 type refusal struct {
-	app    kefu.AppID
-	status int
+	app kefu.AppID
+	why *why
 }
 
 // A reminder says when something that goes on is to be logged again. The zero
@@ -67,19 +83,12 @@ func (r *reminder) due(what refusal, now time.Time) (int, bool) {
 	return missed, true
 }
 
-var refusals = map[int]string{
-	http.StatusNotFound:              "no such app",
-	http.StatusForbidden:             "signature refused",
-	http.StatusBadRequest:            "body unreadable",
-	http.StatusRequestEntityTooLarge: "body too large",
-}
-
 // refuse answers a request that is no push of WeChat's. It tells nothing that
 // would help to forge one.
-func (h *handler) refuse(c *gin.Context, app kefu.AppID, status int) {
-	h.metrics.callbacks.WithLabelValues(string(app), "none", http.StatusText(status)).Inc()
-	if missed, due := h.refused.due(refusal{app, status}, h.Now()); due {
-		h.Logger.Warn().Str(keyApp, string(app)).Int(keyStatus, status).Int(keyMissed, missed).Msg("callback refused")
+func (h *handler) refuse(c *gin.Context, app kefu.AppID, w *why) {
+	h.metrics.callbacks.WithLabelValues(string(app), "none", w.outcome).Inc()
+	if missed, due := h.refused.due(refusal{app, w}, h.Now()); due {
+		h.Logger.Warn().Str(keyApp, string(app)).Int(keyStatus, w.status).Str(keyReason, w.text).Int(keyMissed, missed).Msg("callback refused")
 	}
-	c.String(status, refusals[status])
+	c.String(w.status, w.text)
 }

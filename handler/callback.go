@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -37,12 +38,12 @@ func (h *handler) verify(c *gin.Context) {
 	app := kefu.AppID(c.Param("app"))
 	codec := h.Codec(app)
 	if codec == nil {
-		h.refuse(c, unknownApp, http.StatusNotFound)
+		h.refuse(c, unknownApp, refusedApp)
 		return
 	}
 	q := query(c)
 	if err := codec.VerifyURL(q); err != nil {
-		h.refuse(c, app, statusOf(err))
+		h.refuse(c, app, reasonOf(err))
 		return
 	}
 	// The echo is the caller's text; no browser shall take it for a page.
@@ -57,12 +58,16 @@ func (h *handler) callback(c *gin.Context) {
 	app := kefu.AppID(c.Param("app"))
 	codec := h.Codec(app)
 	if codec == nil {
-		h.refuse(c, unknownApp, http.StatusNotFound)
+		h.refuse(c, unknownApp, refusedApp)
+		return
+	}
+	if !h.fromWeChat(c) {
+		h.refuse(c, app, refusedAddress)
 		return
 	}
 	push, err := open(c, codec)
 	if err != nil {
-		h.refuse(c, app, statusOf(err))
+		h.refuse(c, app, reasonOf(err))
 		return
 	}
 	// WeChat hanging up must not undo half a decision, so its going away is not ours.
@@ -72,6 +77,17 @@ func (h *handler) callback(c *gin.Context) {
 	body, contentType := seal(codec, push, &decision)
 	c.Data(http.StatusOK, contentType, body)
 	h.observe(push.Message, decision, h.Now().Sub(start))
+}
+
+// fromWeChat reports whether a request comes from where WeChat pushes from. That
+// is the address that the trusted proxies tell, not theirs. The question whether
+// the URL is ours may come from anywhere: its answer gives nothing away.
+func (h *handler) fromWeChat(c *gin.Context) bool {
+	if h.Allows == nil {
+		return true
+	}
+	address, err := netip.ParseAddr(c.ClientIP())
+	return err == nil && h.Allows(address)
 }
 
 var errTooLarge = errors.New("body over 256 KiB")

@@ -6,6 +6,7 @@ package handler
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -39,6 +40,8 @@ type Options struct {
 	Budget    time.Duration // a callback is answered within this
 	// AdminApart leaves /metrics and /api/v1 to the handler that Admin gives.
 	AdminApart bool
+	// Allows tells whether WeChat pushes from an address; nil = from everywhere.
+	Allows func(netip.Addr) bool
 	// TrustedProxies are the addresses and networks whose X-Forwarded-For is
 	// believed; none by default.
 	TrustedProxies []string

@@ -276,7 +276,7 @@ func TestReminder(t *testing.T) {
 		due    bool
 	}{{0, 0, true}, {time.Second, 0, false}, {time.Second, 0, false}, {remindEvery, 2, true}, {remindEvery, 0, true}} {
 		now = now.Add(tt.after)
-		if missed, due := r.due(refusal{"shop", 403}, now); missed != tt.missed || due != tt.due {
+		if missed, due := r.due(refusal{"shop", refusedSignature}, now); missed != tt.missed || due != tt.due {
 			t.Errorf("%d: %d, %v, want %d, %v", i, missed, due, tt.missed, tt.due)
 		}
 	}

@@ -72,11 +72,11 @@ func TestInspectAClusterAndASentinel(t *testing.T) {
 		t.Errorf("one node of it: %+v", alone)
 	}
 	w := redistest.Sentinel(t)
-	got = inspector(t, store.Options{Addrs: []string{w.Sentinel.Addr}, MasterName: w.Name}).Inspect(t.Context())
+	got = inspector(t, store.Options{Addrs: redistest.Addrs(w.Sentinels), MasterName: w.Name}).Inspect(t.Context())
 	if got.Err != nil || got.Kind != "sentinel" || len(got.Nodes) != 1 || got.Nodes[0].Replicas != 1 {
 		t.Errorf("%+v", got)
 	}
-	got = inspector(t, store.Options{Addrs: []string{w.Sentinel.Addr}, MasterName: "nosuch"}).Inspect(t.Context())
+	got = inspector(t, store.Options{Addrs: redistest.Addrs(w.Sentinels), MasterName: "nosuch"}).Inspect(t.Context())
 	if got.Err == nil {
 		t.Errorf("of no master: %+v", got)
 	}

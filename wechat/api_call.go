@@ -38,12 +38,12 @@ const (
 	opMediaUpload = "media_upload"
 	opTyping      = "typing"
 
-	opStaff   = "staff"
-	opPushIPs = "push_addresses"
+	opStaff             = "staff"
+	opCallbackAddresses = "callback_addresses"
 )
 
 func operations() []string {
-	return []string{opToken, opSend, opOnlineList, opMediaGet, opMediaUpload, opTyping, opStaff, opPushIPs}
+	return []string{opToken, opSend, opOnlineList, opMediaGet, opMediaUpload, opTyping, opStaff, opCallbackAddresses}
 }
 
 // A request is one call of the API.

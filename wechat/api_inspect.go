@@ -48,29 +48,13 @@ func (c *Client) Staff(ctx context.Context, app kefu.AppID) ([]kefu.Listed, erro
 	return all, nil
 }
 
-const pathPushAddresses = "/cgi-bin/getcallbackip"
-
-// PushAddresses counts the addresses from which WeChat pushes. It needs no
-// permission, so that it tells whether the API can be used at all. An error is an
-// *APIError.
-//
-// WeChat, "getcallbackip", https://developers.weixin.qq.com/doc/subscription/api/base/,
-// read 2026-11.
-func (c *Client) PushAddresses(ctx context.Context, app kefu.AppID) (int, error) {
-	var answer struct {
-		Addresses []loose `json:"ip_list"`
-	}
-	err := c.call(ctx, app, request{op: opPushIPs, method: http.MethodGet, path: pathPushAddresses}, &answer)
-	return len(answer.Addresses), err
-}
-
 // Clock tells how far WeChat's clock is ahead of ours, to about a second: that
 // is how exact the date of an HTTP answer is. It asks without a token, so that it
 // is answered with an errcode, and the date, whatever is wrong with the apps.
 func (c *Client) Clock(ctx context.Context) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+pathPushAddresses, http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+pathCallbackAddresses, http.NoBody)
 	if err != nil {
 		return 0, errors.New("ask WeChat for the time: request cannot be built")
 	}

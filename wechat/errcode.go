@@ -12,7 +12,7 @@ import (
 // errcode, or left without a proper answer. Every error of Client is one. It
 // never holds a token, a secret, an openid, a message text or a URL.
 type APIError struct {
-	Op     string     // "send", "typing", "online_list", "media_get", "media_upload", "staff", "push_addresses" or "token"
+	Op     string     // "send", "typing", "online_list", "media_get", "media_upload", "staff", "callback_addresses" or "token"
 	App    kefu.AppID // as named in config.yaml
 	Code   int        // WeChat's errcode; 0 if there was none
 	Status int        // HTTP status; 0 if there was no answer

@@ -52,15 +52,6 @@ func TestOnlineRowsHaveWhoIsOffline(t *testing.T) {
 	}
 }
 
-func TestPushAddresses(t *testing.T) {
-	t.Parallel()
-	f := newFakeAPI(t)
-	answering(f, "/cgi-bin/getcallbackip", `{"ip_list":["127.0.0.1","127.0.0.2"]}`)
-	if n, err := f.client().PushAddresses(t.Context(), "shop"); n != 2 || err != nil {
-		t.Errorf("%d, %v; want 2", n, err)
-	}
-}
-
 // Asking for a token gives the one that everybody has, and does so anew each
 // time; the fake fails the test if it is asked for by force.
 func TestFetchToken(t *testing.T) {

@@ -193,8 +193,8 @@ func (w wechatObserver) Account(ctx context.Context, app kefu.AppID) doctor.Acco
 	defer cancel()
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		n, err := w.client.PushAddresses(within, app)
-		a.Addresses, a.Callback = n, refusalOf(err)
+		ranges, err := w.client.CallbackAddresses(within, app)
+		a.Addresses, a.Callback = len(ranges), refusalOf(err)
 	})
 	wg.Go(func() {
 		members, err := w.client.Staff(within, app)

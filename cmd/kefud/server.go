@@ -37,6 +37,7 @@ type server struct {
 	client   *wechat.Client
 	board    *presence.Board
 	outbox   *outbox.Outbox
+	callers  *wechat.Callers // nil = pushes are let in from everywhere
 	router   *router.Router
 	relay    *relay.Relay
 	http     *http.Server
@@ -121,7 +122,7 @@ func (s *server) assemble(c *config.Config, registry *prometheus.Registry) error
 		Router: &front{customers: s.router, agents: s.relay, table: table},
 		Token:  func() string { return s.routing.Load().config.Admin.Token.Reveal() },
 		Ready:  s.ready, Stopping: s.stopping.Load, Historian: s.store, Office: s.store, Archive: s.store, Table: table, NewCode: relay.NewCode,
-		Budget: c.ReplyBudget, TrustedProxies: c.TrustedProxies, AdminApart: c.Admin.Listen != "",
+		Budget: c.ReplyBudget, TrustedProxies: c.TrustedProxies, AdminApart: c.Admin.Listen != "", Allows: s.admit(c, registry),
 		Logger: s.log, Registerer: registry, Gatherer: registry, Now: s.now,
 	})
 	if err != nil {
@@ -189,6 +190,9 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	goWork("presence", s.board.Run)
 	goWork("outbox", s.outbox.Run)
 	goWork("relay", s.relay.Run)
+	if s.callers != nil {
+		goWork("callers", s.callers.Run)
+	}
 	served := make(chan struct{})
 	goWork("http", func(context.Context) error {
 		defer close(served)

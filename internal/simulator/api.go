@@ -56,9 +56,9 @@ func operations() map[string]operation {
 		"/cgi-bin/message/custom/business/typing": {method: post, serve: (*Box).typing},
 		"/cgi-bin/media/upload":                   {method: post, serve: (*Box).upload, limit: maxUpload},
 		"/cgi-bin/media/get":                      {method: get, serve: (*Box).download},
-		"/cgi-bin/getcallbackip":                  {method: get, serve: (*Box).pushAddresses},
 		"/cgi-bin/customservice/getkflist":        {method: get, serve: (*Box).agentList},
 		"/cgi-bin/customservice/getonlinekflist":  {method: get, serve: (*Box).onlineList},
+		"/cgi-bin/getcallbackip":                  {method: get, serve: (*Box).callbackAddresses},
 	}
 	// Mini-programs may not; official accounts only if certified, which those of
 	// the Box are not.
@@ -68,6 +68,16 @@ func operations() map[string]operation {
 		ops["/customservice/kfsession/"+name] = operation{method: method, serve: refused}
 	}
 	return ops
+}
+
+// callbackAddresses is GET /cgi-bin/getcallbackip.
+// https://developers.weixin.qq.com/doc/offiaccount/en/Basic_Information/Get_the_WeChat_server_IP_address.html, read 2026-11.
+func (b *Box) callbackAddresses(call) (any, problem) {
+	list := b.opts.PushesFrom
+	if list == nil {
+		list = []string{"127.0.0.0/8", "::1"}
+	}
+	return map[string]any{"ip_list": list}, problem{}
 }
 
 const maxCall = 1 << 20 // bytes read of a call's body, unless its operation says more

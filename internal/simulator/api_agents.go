@@ -59,9 +59,3 @@ func (b *Box) onlineList(c call) (any, problem) {
 	}
 	return map[string]any{"kf_online_list": list}, problem{}
 }
-
-// pushAddresses is GET /cgi-bin/getcallbackip.
-// https://developers.weixin.qq.com/doc/subscription/api/base/, read 2026-11.
-func (*Box) pushAddresses(call) (any, problem) {
-	return map[string]any{"ip_list": []string{"101.226.62.77", "101.226.62.78"}}, problem{}
-}

@@ -55,6 +55,7 @@ type Options struct {
 	AcceptDelay    time.Duration    // before an agent takes somebody from the queue; 0 = at once
 	TokenLife      time.Duration    // of access tokens; 0 = 2 h
 	ClockTolerance time.Duration    // between our clock and the times in answers; 0 = 10 min
+	PushesFrom     []string         // what getcallbackip names, addresses and ranges; nil = 127.0.0.0/8 and ::1
 
 	Transport http.RoundTripper // for pushes; nil = one of its own
 	OnEvent   func(Event)       // told of everything, one event after the other; may call the Box. nil = nobody
