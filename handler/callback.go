@@ -98,7 +98,7 @@ func open(c *gin.Context, codec *wechat.Codec) (wechat.Push, error) {
 	if err := codec.Verify(q); err != nil {
 		return wechat.Push{}, err
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxBody))
+	body, err := read(c, maxBody)
 	if err != nil {
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 			return wechat.Push{}, errTooLarge
@@ -106,6 +106,25 @@ func open(c *gin.Context, codec *wechat.Codec) (wechat.Push, error) {
 		return wechat.Push{}, wechat.ErrUnreadable
 	}
 	return codec.Open(q, body)
+}
+
+// closeUnread has the connection closed after the answer, unless read takes what
+// the request brings along. net/http would wait for that first, and answer nobody
+// until it has come: a refusal would cost whoever is refused nothing, and us a
+// connection for as long as he likes.
+func closeUnread(c *gin.Context) {
+	if c.Request.ContentLength != 0 {
+		c.Header("Connection", "close")
+	}
+}
+
+// read takes a body of so many bytes at most.
+func read(c *gin.Context, limit int64) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, limit))
+	if err == nil {
+		c.Writer.Header().Del("Connection")
+	}
+	return body, err
 }
 
 // seal writes the answer down. If that cannot be done as decided, it is done

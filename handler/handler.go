@@ -104,7 +104,7 @@ func (h *handler) engine(routes func(*gin.Engine)) (*gin.Engine, error) {
 	}
 	e.HandleMethodNotAllowed = true
 	e.RedirectTrailingSlash = false
-	e.Use(h.recoverPanic, h.part)
+	e.Use(h.recoverPanic, h.part, closeUnread)
 	h.probes(e)
 	routes(e)
 	return e, nil

@@ -1,6 +1,7 @@
 package handler
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 
@@ -14,8 +15,11 @@ func (h *handler) link(c *gin.Context) {
 	var ask struct {
 		CustomerID json.RawMessage `json:"customerId"`
 	}
-	body := http.MaxBytesReader(c.Writer, c.Request.Body, maxLinkBody)
-	if err := json.NewDecoder(body).Decode(&ask); err != nil {
+	body, err := read(c, maxLinkBody)
+	if err == nil {
+		err = json.NewDecoder(bytes.NewReader(body)).Decode(&ask)
+	}
+	if err != nil {
 		c.JSON(http.StatusBadRequest, gin.H{"success": false, "message": `请求应为 JSON，例如 {"customerId":"cs1"}`})
 		return
 	}
