@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"kefud/kefu"
@@ -207,13 +208,14 @@ func instant(createTime string) time.Time {
 }
 
 // userName gives an openid or an account's original id; "" for what cannot be
-// one. The result is printable and of bounded length: it becomes part of keys.
+// one. The result is printable and of bounded length: it becomes part of keys,
+// in which ':' divides and braces choose a node.
 func userName(s string) string {
-	if len(s) > maxUser || !utf8.ValidString(s) {
+	if len(s) > maxUser || strings.ContainsAny(s, ":{}") {
 		return ""
 	}
 	for _, r := range s {
-		if r <= ' ' || r == 0x7f {
+		if !unicode.IsGraphic(r) || unicode.IsSpace(r) || r == utf8.RuneError {
 			return ""
 		}
 	}
