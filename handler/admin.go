@@ -31,11 +31,21 @@ func (h *handler) authorize(c *gin.Context) {
 	scheme, got, _ := strings.Cut(c.GetHeader("Authorization"), " ")
 	a, b := sha256.Sum256([]byte(got)), sha256.Sum256([]byte(want))
 	if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(a[:], b[:]) != 1 {
+		h.strange(c)
 		c.Header("WWW-Authenticate", "Bearer")
 		problem(c, http.StatusUnauthorized, "send the configuration's admin.token: Authorization: Bearer TOKEN")
 		return
 	}
 	c.Next()
+}
+
+// strange counts and logs somebody who tries tokens. He is not slowed down: that
+// would keep out those who know the token, too.
+func (h *handler) strange(c *gin.Context) {
+	h.metrics.strangers.Inc()
+	if missed, due := h.refused.due(refusal{why: refusedToken}, h.Now()); due {
+		h.Logger.Warn().Str(keyFrom, c.ClientIP()).Int(keyMissed, missed).Msg("administration refused: wrong or no token")
+	}
 }
 
 // authorizeAdmin is authorize for paths that no route has.

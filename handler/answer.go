@@ -29,6 +29,7 @@ var (
 	refusedAddress   = &why{http.StatusForbidden, "address", "address refused"}
 	refusedSignature = &why{http.StatusForbidden, "Forbidden", "signature refused"}
 	refusedSize      = &why{http.StatusRequestEntityTooLarge, "Request Entity Too Large", "body too large"}
+	refusedToken     = &why{http.StatusUnauthorized, "Unauthorized", "token refused"}
 	refusedBody      = &why{http.StatusBadRequest, "Bad Request", "body unreadable"}
 )
 

@@ -26,6 +26,7 @@ const (
 	keyTook         = "took_ms"
 	keyStatus       = "status"
 	keyMissed       = "since_last"
+	keyFrom         = "from"
 )
 
 // replies name the ways in logs and metrics.
@@ -39,6 +40,7 @@ type metrics struct {
 	decisions *prometheus.CounterVec
 	degraded  *prometheus.CounterVec
 	seconds   *prometheus.HistogramVec
+	strangers prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) metrics {
@@ -57,6 +59,9 @@ func newMetrics(r prometheus.Registerer) metrics {
 			Name: "kefud_callback_seconds", Help: "Time to answer a push; WeChat hangs up at 5.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 4.5},
 		}, []string{"app"}),
+		strangers: f.NewCounter(prometheus.CounterOpts{
+			Name: "kefud_admin_refused_total", Help: "Requests at /api/v1 with a wrong token or none.",
+		}),
 	}
 }
 
