@@ -147,7 +147,7 @@ func letter(id int) string {
 func cipherText(message, appID string) string {
 	text := make([]byte, 16, 512)
 	copy(text, "0123456789abcdef")
-	text = binary.BigEndian.AppendUint32(text, uint32(len(message))) //nolint:gosec // a few hundred bytes
+	text = binary.BigEndian.AppendUint32(text, uint32(len(message)))
 	text = append(append(text, message...), appID...)
 	pad := 32 - len(text)%32
 	return encryptBlocks(append(text, bytes.Repeat([]byte{byte(pad)}, pad)...))

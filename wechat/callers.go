@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"sync"
@@ -103,7 +102,7 @@ func (c *Callers) Run(ctx context.Context) error {
 		} else {
 			retry = callersRetry
 		}
-		timer := time.NewTimer(next*9/10 + rand.N(next/5))
+		timer := time.NewTimer(next*9/10 + jitter(next/5))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
