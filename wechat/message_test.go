@@ -367,3 +367,16 @@ func TestEscapeControls(t *testing.T) {
 		}
 	}
 }
+
+// Sections that end late are looked for to the end of the body: a few times, as
+// customers' texts may need, not as often as fit in.
+func TestSectionsThatEndLate(t *testing.T) {
+	t.Parallel()
+	const from = "<FromUserName>o1</FromUserName><MsgType>text</MsgType>"
+	for n, want := range map[int]bool{1: true, maxOdd: true, maxOdd + 1: false, maxElements - 10: false} {
+		_, ok := readXML("<xml>" + strings.Repeat("<a><![CDATA[b]]> </a>", n) + from + "</xml>")
+		if ok != want {
+			t.Errorf("%d of them: read %t, want %t", n, ok, want)
+		}
+	}
+}

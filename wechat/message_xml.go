@@ -11,6 +11,7 @@ const (
 	cdataOpen   = "<![CDATA["
 	cdataClose  = "]]>"
 	maxElements = 4096 // of one push; WeChat's have up to 20
+	maxOdd      = 64   // elements whose sections end otherwise than WeChat's do: each is looked for to the body's end
 )
 
 // readXML reads the children of the root element, whatever that is called. Of
@@ -28,7 +29,7 @@ const (
 // entities but the five of XML, and refuses a DOCTYPE.
 func readXML(s string) (fields, bool) {
 	var f fields
-	r := xmlReader{s}
+	r := xmlReader{s: s}
 	root, ok := r.next(nil)
 	if !ok || root.end {
 		return f, false
@@ -67,8 +68,12 @@ func (f *fields) setXML(name, value string) {
 	*slot = value
 }
 
-// An xmlReader holds what is still to be read.
-type xmlReader struct{ s string }
+// An xmlReader holds what is still to be read, and how often a section was not
+// what was looked for.
+type xmlReader struct {
+	s   string
+	odd int
+}
 
 type xmlTag struct {
 	name       string
@@ -78,8 +83,8 @@ type xmlTag struct {
 // value reads an element's text and its end tag. Elements within are left out,
 // whatever their names.
 func (r *xmlReader) value(name string) (string, bool) {
-	if value, ok := r.section(name); ok {
-		return value, true
+	if value, ok := r.section(name); ok || r.odd > maxOdd {
+		return value, ok
 	}
 	var value strings.Builder
 	for {
@@ -122,6 +127,7 @@ func (r *xmlReader) section(name string) (string, bool) {
 	}
 	value, rest, ok := strings.Cut(s, cdataClose+"</"+name+">")
 	if !ok || strings.Contains(value, cdataClose+cdataOpen) {
+		r.odd++
 		return "", false
 	}
 	r.s = rest
