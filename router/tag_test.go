@@ -119,7 +119,7 @@ func FuzzResolveTag(f *testing.F) {
 	for _, s := range []string{
 		"cs1", "tag=cs1&agent=li", `{"tag":"cs2","agent":"qian"}`, "order:%zz", "?kefu=wang", strings.Repeat("中", 340),
 		// What is known to upset readers: depth, length, half escapes, names that mean something elsewhere.
-		strings.Repeat("x", 128<<10), strings.Repeat("{\"tag\":", 125), strings.Repeat("[", 1000), `{"tag":` + strings.Repeat("[", 900),
+		strings.Repeat("x", 4<<10), strings.Repeat("{\"tag\":", 125), strings.Repeat("[", 1000), `{"tag":` + strings.Repeat("[", 900),
 		strings.Repeat("%25", 333), strings.Repeat("&", 999), "tag=" + strings.Repeat("%", 900), `{"tag":1e999999,"agent":` + strings.Repeat("9", 900) + "}",
 		"tag=cs1&tag=cs2&tag=*", "tag=*", "*", `{"tag":"*"}`, "kefu=../../etc/passwd", "{{.Agent}}", "${jndi:ldap://127.0.0.1/}", "cs1\x00", "\x00", "cs1\u202e",
 	} {
