@@ -188,8 +188,10 @@ func TestReliableIdleConnections(t *testing.T) {
 	if open := metric(t, s.url, "process_open_fds"); open < float64(size) {
 		t.Errorf("the server has %v files open, want %d connections", open, size)
 	}
-	each := (metric(t, s.url, "process_resident_memory_bytes") - memory) / float64(size) / 1024
-	if each > 128 {
+	grown := metric(t, s.url, "process_resident_memory_bytes") - memory
+	each := grown / float64(size) / 1024
+	const perConnection, besides = 64 << 10, 64 << 20 // the server has done other things meanwhile
+	if grown > float64(size)*perConnection+besides {
 		t.Errorf("a connection costs %.0f KiB", each)
 	}
 	soak.Measured(t, "idle-connections", "%d connections, %.0f KiB each; a callback meanwhile: %s; without them: %s",
