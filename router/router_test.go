@@ -331,6 +331,32 @@ func TestNoWaitingNoticeOutOfIgnorance(t *testing.T) {
 	}
 }
 
+// While the list of who is online is too old to say anything, a conversation and
+// its seat stay the agent's whom nobody knows anything of, and the desk gets the
+// message. Who is known to have gone loses it.
+func TestIgnoranceTakesNoConversationAway(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []kefu.Message{text("1"), enter("")} {
+		s, r := open(t)
+		s.roster = nil
+		s.received = func(kefu.Receipt) (kefu.Received, error) {
+			return kefu.Received{Conversation: kefu.Conversation{
+				Entry: "cs1", Serving: "wang", Holds: "wang", Owner: "wang", Live: true, Version: 3,
+			}}, nil
+		}
+		d := r.Route(t.Context(), kind)
+		if d.Answer != fallback(kind) || d.Agent != "" || d.Degraded {
+			t.Errorf("decided %+v, want the fallback and nobody", d)
+		}
+		if got := strings.Join(s.calls, " "); got != "receive settle" {
+			t.Errorf("asked the store for %s, want no seat given up", got)
+		}
+		if got := s.settled[0]; got.Agent != "wang" || got.Owner != "wang" || got.Answer != fallback(kind) || got.Version != 3 {
+			t.Errorf("settled %+v, want the conversation where it was", got)
+		}
+	}
+}
+
 func candidates(requests []kefu.SeatRequest) [][]kefu.SeatCandidate {
 	var out [][]kefu.SeatCandidate
 	for _, r := range requests {

@@ -92,6 +92,14 @@ func (w *work) assign(ctx context.Context, c kefu.Conversation, refused ...kefu.
 		for _, id := range refused {
 			plan.Reopen(id)
 		}
+		if s.blind(plan) {
+			d, now, done := w.hold(ctx, s, plan)
+			if done {
+				return d
+			}
+			c = now
+			continue
+		}
 		seat, taken, err := w.seat(ctx, s, plan)
 		if err != nil {
 			return w.degrade(w.m, kefu.CauseStore, err)
@@ -123,6 +131,25 @@ func (w *work) assign(ctx context.Context, c kefu.Conversation, refused ...kefu.
 		}
 	}
 	return w.degrade(w.m, kefu.CauseContest, fmt.Errorf("the conversation changed %d times meanwhile", maxContests))
+}
+
+// hold answers a push while nothing is known of the agent who serves, nor of
+// anybody else: WeChat's desk takes the message, and the conversation and its seat
+// stay his. If the conversation has changed meanwhile it gives that instead.
+func (w *work) hold(ctx context.Context, s Situation, plan Plan) (kefu.Decision, kefu.Conversation, bool) {
+	st := w.settlement(s, plan, nil, 0)
+	st.Agent = s.Conversation.Serving
+	settled, err := w.store.Settle(ctx, st)
+	switch {
+	case err != nil:
+		return w.degrade(w.m, kefu.CauseStore, fmt.Errorf("settle: %w", err)), s.Conversation, true
+	case settled.Answer.Decided():
+		return w.repeat(ctx, w.m, kefu.Received{
+			Conversation: kefu.Conversation{Entry: s.Entry.Tag}, First: w.at, Answer: settled.Answer,
+		}), s.Conversation, true
+	}
+	st.Agent = "" // whoever gets the message from the desk
+	return w.decision(st, nil), settled.Now, settled.Applied
 }
 
 // situation gathers what a decision depends on.
