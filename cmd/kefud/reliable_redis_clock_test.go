@@ -45,7 +45,7 @@ func TestReliableRedisClock(t *testing.T) {
 			dropped := droppedAt(t, f.urls[0])
 			f.urls = f.urls[1:]
 			f.take()
-			f.stop(f.processes[0]) // the one that asks WeChat
+			f.leaves(f.processes[0]) // the one that asks WeChat
 			endure(3*time.Second, 90*time.Second)
 			f.everyProcess("that it is well", `"status":"ready"`)
 			c.disperse()

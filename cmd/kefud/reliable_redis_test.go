@@ -27,13 +27,15 @@ type mishap struct {
 	says  string // what readiness says of it; "" = it is no reason to call the store broken
 	plain bool   // customers get the plain transfer meanwhile
 	sound bool   // and nobody does
+	// direct says that there is nothing on the way to Redis: its port is closed.
+	direct bool
 	// strike begins it and gives its end.
 	strike func(f *fleet, redis *redistest.Server, w *way) func()
 }
 
 func mishaps() []mishap {
 	return []mishap{
-		{row: "redis-stopped", says: "not reached", plain: true, strike: func(_ *fleet, redis *redistest.Server, _ *way) func() {
+		{row: "redis-stopped", says: "not reached", plain: true, direct: true, strike: func(_ *fleet, redis *redistest.Server, _ *way) func() {
 			redis.Kill()
 			return redis.Restart
 		}},
@@ -89,8 +91,23 @@ func (f *fleet) renew(variables ...string) {
 	}
 	f.take()
 	for _, p := range old {
-		f.stop(p)
+		f.leaves(p)
 	}
+}
+
+// leaves stops a process to which no push goes any more, once it has answered
+// those on their way to it.
+func (f *fleet) leaves(p *process) {
+	f.t.Helper()
+	const quiet = 300 * time.Millisecond
+	answered, since := -1, time.Now()
+	eventually(f.t, "the process is asked nothing any more", func() bool {
+		if n := strings.Count(p.log.String(), `"callback answered"`); n != answered {
+			answered, since = n, time.Now()
+		}
+		return time.Since(since) > quiet
+	})
+	f.stop(p)
 }
 
 // again does something in a goroutine of its own, again and again, until the
@@ -144,7 +161,11 @@ func TestReliableRedis(t *testing.T) {
 			t.Parallel()
 			redis := redistest.Start(t, "--maxmemory-policy", "noeviction", "--appendonly", "yes", "--user", "kefud", "on", ">redis-password", "~*", "&*", "+@all")
 			w := newWay(t, redis.Addr)
-			f := launchFleet(t, 2, rigOptions{config: crowdedConfig, redis: redis, addr: w.proxy.Listen, env: crowdedEnv()})
+			o := rigOptions{config: crowdedConfig, redis: redis, addr: w.proxy.Listen, env: crowdedEnv()}
+			if m.direct {
+				o.addr = redis.Addr
+			}
+			f := launchFleet(t, 2, o)
 			c := f.gather()
 			held := c.holders()
 
