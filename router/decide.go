@@ -246,16 +246,6 @@ func (p Plan) Refused(reason kefu.Reason) bool {
 	return slices.ContainsFunc(p.Tries, func(t Try) bool { return t.Reason == reason })
 }
 
-// blind reports whether nothing is known of the agent who serves, and nobody is
-// known to be there in his place: after an outage of the store the list of who is
-// online has grown old, which says nothing of him.
-func (s Situation) blind(p Plan) bool {
-	c := s.Conversation
-	return c.Live && c.Serving != "" && len(p.Seats()) == 0 && slices.ContainsFunc(p.Tries, func(t Try) bool {
-		return t.Agent == c.Serving && t.Reason == kefu.ReasonUnknown
-	})
-}
-
 // An Outcome is what a decision means for the customer's sticky assignment.
 type Outcome struct {
 	Owner    kefu.AgentID

@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -131,6 +132,16 @@ func (w *work) assign(ctx context.Context, c kefu.Conversation, refused ...kefu.
 		}
 	}
 	return w.degrade(w.m, kefu.CauseContest, fmt.Errorf("the conversation changed %d times meanwhile", maxContests))
+}
+
+// blind reports whether nothing is known of the agent who serves, and nobody is
+// known to be there in his place: after an outage of the store the list of who is
+// online has grown old, which says nothing of him.
+func (s Situation) blind(p Plan) bool {
+	c := s.Conversation
+	return c.Live && c.Serving != "" && len(p.Seats()) == 0 && slices.ContainsFunc(p.Tries, func(t Try) bool {
+		return t.Agent == c.Serving && t.Reason == kefu.ReasonUnknown
+	})
 }
 
 // hold answers a push while nothing is known of the agent who serves, nor of
