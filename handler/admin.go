@@ -95,10 +95,10 @@ func (h *handler) unavailable(c *gin.Context, err error, what string) {
 }
 
 // requires refuses what this server was built without.
-func requires(there bool) gin.HandlerFunc {
+func requires(what string, there bool) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		if !there {
-			problem(c, http.StatusNotImplemented, "this server has no relay")
+			problem(c, http.StatusNotImplemented, "this server has no "+what)
 		}
 	}
 }

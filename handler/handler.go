@@ -27,8 +27,8 @@ type Historian interface {
 	History(ctx context.Context, c kefu.CustomerID) (kefu.History, error)
 }
 
-// Options are the handler's parts. Now and those of the relay may be left out,
-// the others not.
+// Options are the handler's parts. Now, Outbox and those of the relay may be left
+// out, the others not.
 type Options struct {
 	Codec     func(kefu.AppID) *wechat.Codec             // nil = no such app
 	Link      func(tag string) (link string, found bool) // what a mini-program is told to open for an entry
@@ -45,6 +45,7 @@ type Options struct {
 	// TrustedProxies are the addresses and networks whose X-Forwarded-For is
 	// believed; none by default.
 	TrustedProxies []string
+	Outbox         Outbox // nil = its routes answer 501
 	// The relay's: without them its routes answer 501.
 	Office     Office
 	Archive    Archive

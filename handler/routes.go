@@ -36,14 +36,18 @@ func (h *handler) adminRoutes(e *gin.Engine) {
 	admin := e.Group(adminPath, h.authorize)
 	admin.GET("/apps/:app/customers/:customer/decisions", h.decisions)
 
-	archived := requires(h.Archive != nil)
+	archived := requires("relay", h.Archive != nil)
 	admin.GET("/apps/:app/customers/:customer/transcript", archived, h.transcript)
 	admin.DELETE("/apps/:app/customers/:customer", archived, h.forget)
 
-	staffed := requires(h.Office != nil && h.Table != nil && h.NewCode != nil)
+	staffed := requires("relay", h.Office != nil && h.Table != nil && h.NewCode != nil)
 	admin.GET("/agents", staffed, h.agents)
 	admin.POST("/agents/:agent/invitation", staffed, h.invite)
 	admin.DELETE("/agents/:agent/chat", staffed, h.unbind)
+
+	owing := requires("outbox", h.Outbox != nil)
+	admin.GET("/outbox", owing, h.owed)
+	admin.POST("/outbox/:id/retry", owing, h.retry)
 
 	// What is not there is as closed to strangers as what is.
 	h.nothingElse(e, h.authorizeAdmin)

@@ -37,6 +37,7 @@ type Lane struct {
 type Burial struct {
 	Delivery Delivery
 	Reason   string // stable word, such as "unauthorized"
+	Code     int    // WeChat's errcode, if that was the reason; else 0
 	At       time.Time
 }
 
@@ -75,6 +76,7 @@ type Verdict struct {
 	Ledger  Ledger
 	Due     time.Time // OutcomeRetry, OutcomeWait
 	Reason  string    // stable word for OutcomeDropped and OutcomeBuried, such as "expired" or "unauthorized"
+	Code    int       // WeChat's errcode, if it is due to one
 	Doubt   bool      // OutcomeRetry: the message may have arrived all the same
 }
 

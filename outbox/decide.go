@@ -133,7 +133,7 @@ func (o *Outbox) judge(d kefu.Delivery, err error) kefu.Verdict {
 		return kefu.Verdict{Outcome: kefu.OutcomeSent, Ledger: kefu.LedgerSpent}
 	}
 	fault := faultOf(err)
-	v := kefu.Verdict{Outcome: kefu.OutcomeBuried, Ledger: kefu.LedgerRefund, Reason: fault.Reason()}
+	v := kefu.Verdict{Outcome: kefu.OutcomeBuried, Ledger: kefu.LedgerRefund, Reason: fault.Reason(), Code: codeOf(err)}
 	if fault.MaybeSent() {
 		v.Ledger = kefu.LedgerSpent
 	}

@@ -17,6 +17,15 @@ func faultOf(err error) Fault {
 	return silent{}
 }
 
+// codeOf finds the errcode in an error, 0 if there is none.
+func codeOf(err error) int {
+	var coded interface{ ErrCode() int }
+	if errors.As(err, &coded) {
+		return coded.ErrCode()
+	}
+	return 0
+}
+
 // silent answers for errors that say nothing.
 type silent struct{}
 

@@ -155,7 +155,7 @@ func (w *work) hold(ctx context.Context, s Situation, plan Plan) (kefu.Decision,
 	case err != nil:
 		return w.degrade(w.m, kefu.CauseStore, fmt.Errorf("settle: %w", err)), s.Conversation, true
 	case settled.Answer.Decided():
-		return w.repeat(ctx, w.m, kefu.Received{
+		return w.repeat(ctx, kefu.Received{
 			Conversation: kefu.Conversation{Entry: s.Entry.Tag}, First: w.at, Answer: settled.Answer,
 		}), s.Conversation, true
 	}

@@ -220,7 +220,7 @@ func (s *Store) finishChat(ctx context.Context, lane kefu.Lane, v kefu.Verdict) 
 		j.args = append(j.args, line.ID)
 	}
 	if v.Outcome == kefu.OutcomeBuried {
-		if err := s.buryLines(ctx, d, v.Reason, now); err != nil {
+		if err := s.buryLines(ctx, d, v, now); err != nil {
 			return err
 		}
 	}
@@ -229,8 +229,8 @@ func (s *Store) finishChat(ctx context.Context, lane kefu.Lane, v kefu.Verdict) 
 }
 
 // buryLines keeps lines that no retry can bring to their agent for a human.
-func (s *Store) buryLines(ctx context.Context, d kefu.Delivery, reason string, at time.Time) error {
-	b, err := s.bury(d, reason, at)
+func (s *Store) buryLines(ctx context.Context, d kefu.Delivery, v kefu.Verdict, at time.Time) error {
+	b, err := s.bury(d, v, at)
 	if err != nil {
 		return err
 	}

@@ -440,12 +440,15 @@ func testEveryKeyExpires(t *testing.T, b backend) {
 	})
 	bury := other.lease(time.Minute)[0]
 	other.finish(bury, kefu.Verdict{Outcome: kefu.OutcomeBuried, Reason: "unauthorized"})
+	other.retries(other.owedOf(kefu.OwedBuried)[0], kefu.Revived)
+	other.settle(other.push().Conversation, "", owing(kefu.Delivery{To: other.id, Notice: kefu.NoticeWaiting}))
+	other.finish(other.lease(time.Minute)[0], kefu.Verdict{Outcome: kefu.OutcomeBuried, Reason: "unauthorized"})
 	p.push(enter, func(r *kefu.Receipt) { r.Greeting = &kefu.Delivery{To: p.id, Notice: kefu.NoticeGreeting} })
 	shareEverything(t, s)
 	chatEverything(t, s)
 
 	missing := map[string]bool{
-		"partitions": true, "customer": true, "push": true, "records": true, "lane": true, "lanes": true, "buried": true,
+		"partitions": true, "customer": true, "push": true, "records": true, "lane": true, "lanes": true, "buried": true, "revived": true,
 		"seats": true, "facts": true, "waiting": true, "tried": true, "list": true, "token": true, "media": true, "lead": true,
 		"said": true, "uttered": true, "timers": true, "chat": true, "labels": true, "chatlane": true, "posted": true, "heard": true,
 		"chats": true, "owners": true, "invites": true, "guesses": true,

@@ -85,6 +85,7 @@ type grave struct {
 	Body     body          `json:"body"`
 	Lines    []graveLine   `json:"lines,omitempty"`
 	Reason   string        `json:"reason"`
+	Code     int           `json:"code,omitempty"`
 	At       int64         `json:"at"`
 }
 
@@ -100,7 +101,7 @@ type graveLine struct {
 }
 
 // bury gives a delivery as it is kept when no retry can save it.
-func (s *Store) bury(d kefu.Delivery, reason string, at time.Time) (string, error) {
+func (s *Store) bury(d kefu.Delivery, v kefu.Verdict, at time.Time) (string, error) {
 	words, err := s.seal(d.To, d.Words)
 	if err != nil {
 		return "", err
@@ -119,7 +120,7 @@ func (s *Store) bury(d kefu.Delivery, reason string, at time.Time) (string, erro
 		Body: body{
 			Notice: d.Notice, Words: words, Ref: d.Ref, Position: d.Position, Once: d.Once, At: millis(d.At), Expires: millis(d.Expires),
 		},
-		Reason: reason, At: millis(at),
+		Reason: v.Reason, Code: v.Code, At: millis(at),
 	})
 	if err != nil {
 		return "", fmt.Errorf("encode burial: %w", err)
@@ -140,6 +141,6 @@ func (s *Store) burial(g grave) kefu.Burial {
 			ID:    g.ID, To: to, Notice: g.Body.Notice, Words: s.unseal(to, g.Body.Words), Ref: g.Body.Ref, Entry: g.Entry, Agent: g.Agent,
 			Position: g.Body.Position, Once: g.Body.Once, At: instant(g.Body.At), Expires: instant(g.Body.Expires), Attempts: g.Attempts,
 		},
-		Reason: g.Reason, At: instant(g.At),
+		Reason: g.Reason, Code: g.Code, At: instant(g.At),
 	}
 }

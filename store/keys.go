@@ -25,12 +25,13 @@ import (
 //	                                                                lease finish say close   overdue hurry
 //	<prefix>:{p}:push:<app>:<user>:<key>  string  pushTTL           receive settle           receive settle Lookup
 //	<prefix>:{p}:records:<app>:<user>     list    recordTTL         settle                   history
-//	<prefix>:{p}:lane:<app>:<user>        list    laneTTL           receive settle finish    lease finish
-//	                                                                say close
+//	<prefix>:{p}:lane:<app>:<user>        list    laneTTL           receive settle finish    lease finish Owed
+//	                                                                say close revive
 //	<prefix>:{p}:lanes                    zset    laneTTL           receive settle lease     Lease lease finish Backlog
-//	                                                                finish say close post    draw drawn
-//	                                                                draw drawn hear
-//	<prefix>:{p}:buried                   list    buriedTTL         finish Forget            Buried Backlog
+//	                                                                finish say close post    draw drawn revive Owed
+//	                                                                draw drawn hear revive
+//	<prefix>:{p}:buried                   list    buriedTTL         finish Forget revive     Buried Backlog Owed Retry
+//	<prefix>:{p}:revived:<id>             string  revivedTTL        revive                   Retry
 //	<prefix>:{p}:said:<app>:<user>        stream  keep or laneTTL   receive settle say mark  Sayings
 //	<prefix>:{p}:uttered:<app>:<user>:<agent>:<key>
 //	                                      string  pushTTL           say                      say
@@ -71,7 +72,8 @@ import (
 //	lane        deliveries, the oldest first; lines: id, attempts, agent, entry, JSON of the rest
 //	lanes       "app user" of every lane with deliveries, "@app user" of every chat's; the
 //	            score is when it is due, or its lease ends
-//	buried      burials as JSON, the newest first
+//	buried      burials as JSON, the newest first, buriedKept at most
+//	revived     that the delivery was put back into its lane; the id is Owed.ID
 //	seats       "app user" of every customer the agent has; the score is when the seat falls
 //	            free, made unique by a fraction, so that it names one taking
 //	facts       "capacity:<agent>" as it was when a seat was last taken, "last:<agent>" when he
@@ -136,9 +138,11 @@ const (
 	recordTTL = 7 * 24 * time.Hour  // explain
 	laneTTL   = 72 * time.Hour      // longer than the longest allowance
 	buriedTTL = 30 * 24 * time.Hour // a human looks once a month
-	factsTTL  = 30 * 24 * time.Hour // an agent on holiday is still known
-	listTTL   = 24 * time.Hour      // for whoever wants to know how old it is
-	slack     = time.Hour           // so that a customer's TTL is moved once an hour at most
+
+	revivedTTL = 24 * time.Hour      // who puts a delivery back twice is told so
+	factsTTL   = 30 * 24 * time.Hour // an agent on holiday is still known
+	listTTL    = 24 * time.Hour      // for whoever wants to know how old it is
+	slack      = time.Hour           // so that a customer's TTL is moved once an hour at most
 
 	recordsKept = 20
 	buriedKept  = 10_000 // a partition
@@ -183,8 +187,11 @@ func (k keys) of(name string, c kefu.CustomerID) string {
 }
 
 func (k keys) timers(p int) string { return k.in(p, "timers") }
-func (k keys) chats() string       { return k.agents("chats") }
-func (k keys) owners() string      { return k.agents("owners") }
+
+func (k keys) revived(p int, id string) string { return k.in(p, "revived:"+id) }
+
+func (k keys) chats() string  { return k.agents("chats") }
+func (k keys) owners() string { return k.agents("owners") }
 
 func (k keys) customer(c kefu.CustomerID) string { return k.of("customer", c) }
 func (k keys) said(c kefu.CustomerID) string     { return k.of("said", c) }

@@ -107,7 +107,7 @@ func (s *Store) Finish(ctx context.Context, lane kefu.Lane, v kefu.Verdict) erro
 	burial := ""
 	if v.Outcome == kefu.OutcomeBuried {
 		var err error
-		if burial, err = s.bury(d, v.Reason, now); err != nil {
+		if burial, err = s.bury(d, v, now); err != nil {
 			return err
 		}
 	}

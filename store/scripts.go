@@ -15,7 +15,7 @@ var sources embed.FS
 type scripts struct {
 	receive, settle, history, unserve *redis.Script
 	seat, release, refresh, vacate    *redis.Script
-	lease, finish                     *redis.Script
+	lease, finish, revive             *redis.Script
 	lead, younger, drop               *redis.Script
 
 	say, closing, overdue, hurry, mark *redis.Script
@@ -36,6 +36,7 @@ func newScripts() scripts {
 		vacate:  script("vacate"),
 		lease:   script("lease"),
 		finish:  script("finish"),
+		revive:  script("revive"),
 		lead:    script("lead"),
 		younger: script("younger"),
 		drop:    script("drop"),

@@ -57,6 +57,9 @@ func (e *APIError) RetryAfter() time.Duration { return max(e.wait, e.verdict().a
 // Reason is a stable word for logs, metrics and burials, such as "unauthorized".
 func (e *APIError) Reason() string { return e.verdict().reason }
 
+// ErrCode is WeChat's errcode, 0 if there was none.
+func (e *APIError) ErrCode() int { return e.Code }
+
 // MaybeSent reports whether the message may have been delivered although the
 // call failed: it had gone out, or may have, and no errcode came back.
 func (e *APIError) MaybeSent() bool { return e.maybe }

@@ -15,6 +15,7 @@ var _ interface {
 	AllowanceGone() bool
 	MaybeSent() bool
 	RetryAfter() time.Duration
+	ErrCode() int
 } = (*APIError)(nil)
 
 func TestJudge(t *testing.T) {

@@ -65,7 +65,12 @@ func (a *adminClient) ask(ctx context.Context, answer any, method string, path .
 	for _, part := range path {
 		escaped = append(escaped, url.PathEscape(part))
 	}
-	req, err := http.NewRequestWithContext(ctx, method, a.server+"/api/v1/"+strings.Join(escaped, "/"), http.NoBody)
+	return a.askAt(ctx, answer, method, strings.Join(escaped, "/"))
+}
+
+// askAt is ask for what comes after /api/v1/ as it stands in an address.
+func (a *adminClient) askAt(ctx context.Context, answer any, method, path string) error {
+	req, err := http.NewRequestWithContext(ctx, method, a.server+"/api/v1/"+path, http.NoBody)
 	if err != nil {
 		return fmt.Errorf("ask %s: no address of a server", a.server)
 	}

@@ -39,6 +39,10 @@ type books struct {
 	invited   []kefu.Invitation
 	forgotten []kefu.CustomerID
 	unbound   []kefu.AgentID
+	owed      map[kefu.OwedState][]kefu.Owed
+	revivals  map[string]kefu.Revival // RevivalUnknown for the others
+	retried   []string
+	asked     []kefu.OwedQuery
 	err       error
 }
 
@@ -74,6 +78,26 @@ func (b *books) Forget(_ context.Context, c kefu.CustomerID) error {
 	return b.err
 }
 
+// Owed gives a delivery a page.
+func (b *books) Owed(_ context.Context, q kefu.OwedQuery) (kefu.OwedPage, error) {
+	b.asked = append(b.asked, q)
+	at := len(q.Cursor)
+	all := b.owed[q.State]
+	if at >= len(all) {
+		return kefu.OwedPage{}, b.err
+	}
+	return kefu.OwedPage{Deliveries: all[at : at+1], Next: strings.Repeat("x", at+1)}, b.err
+}
+
+func (b *books) Retry(_ context.Context, id string) (kefu.Revival, error) {
+	b.retried = append(b.retried, id)
+	r, ok := b.revivals[id]
+	if !ok {
+		r.Outcome = kefu.RevivalUnknown
+	}
+	return r, b.err
+}
+
 // askable is a server's administration in front of books, and a configuration
 // to ask it with. It gives the flags that lead there.
 func askable(t *testing.T, b *books) []string {
@@ -86,7 +110,7 @@ func askable(t *testing.T, b *books) []string {
 	h, err := handler.New(handler.Options{
 		Codec: func(app kefu.AppID) *wechat.Codec { return r.codecs[app] },
 		Token: func() string { return adminToken }, Table: func() *kefu.Table { return r.table },
-		Office: b, Archive: b, NewCode: relay.NewCode, Logger: zerolog.Nop(), Registerer: reg, Gatherer: reg,
+		Office: b, Archive: b, Outbox: b, NewCode: relay.NewCode, Logger: zerolog.Nop(), Registerer: reg, Gatherer: reg,
 	})
 	must(t, err)
 	s := httptest.NewServer(h)

@@ -111,7 +111,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		p.serveCommand(), p.demoCommand(), p.simulateCommand(),
-		p.doctorCommand(), p.explainCommand(), p.agentsCommand(), p.exportCommand(), p.forgetCommand(),
+		p.doctorCommand(), p.explainCommand(), p.agentsCommand(), p.outboxCommand(), p.exportCommand(), p.forgetCommand(),
 		p.versionCommand(), p.healthcheckCommand(),
 	)
 	return root

@@ -14,10 +14,11 @@ import (
 	"kefud/store"
 )
 
-// An office keeps agents' chats and customers' messages: the store.
+// An office keeps agents' chats, customers' messages and what is owed: the store.
 type office interface {
 	handler.Office
 	handler.Archive
+	handler.Outbox
 }
 
 // openOffice opens the store of a configuration, and gives with it what closes
@@ -30,8 +31,14 @@ func openOffice(ctx context.Context, c *config.Config) (office, func() error, er
 	return s, s.Close, nil
 }
 
-// An administration does what the commands about agents and customers ask for.
+// An administration does what the commands ask for.
 type administration interface {
+	people
+	creditor
+}
+
+// people are agents and customers, as the commands about them need them.
+type people interface {
 	agents(ctx context.Context) ([]handler.Agent, error)
 	invite(ctx context.Context, agent *kefu.Agent) (handler.Invitation, error)
 	unbind(ctx context.Context, agent kefu.AgentID) (bool, error)
@@ -45,6 +52,11 @@ type administration interface {
 func administer(ctx context.Context, c *config.Config, server string, work func(context.Context, administration) error) error {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
+	return administerLong(ctx, c, server, work)
+}
+
+// administerLong is administer for work that sees to its own timeouts.
+func administerLong(ctx context.Context, c *config.Config, server string, work func(context.Context, administration) error) error {
 	if asksServer(c, server) {
 		client, err := newAdminClient(c, server)
 		if err != nil {

@@ -20,18 +20,18 @@ import (
 	"kefud/internal/soak"
 )
 
-// A siege is people who hold connections open, say nothing or half of something,
+// A throng is people who hold connections open, say nothing or half of something,
 // and come again when they are sent away.
-type siege struct {
+type throng struct {
 	stop    func()
 	holders sync.WaitGroup
 }
 
 // besiege returns once everybody has come at least once.
-func besiege(t *testing.T, url string, people int, again time.Duration) *siege {
+func besiege(t *testing.T, url string, people int, again time.Duration) *throng {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	s := &siege{stop: stop}
+	s := &throng{stop: stop}
 	var came sync.WaitGroup
 	came.Add(people)
 	ticks := time.NewTicker(5 * time.Millisecond)
@@ -71,7 +71,7 @@ func hold(ctx context.Context, addr string, speaks bool, arrived func()) {
 }
 
 // lift ends it.
-func (s *siege) lift() {
+func (s *throng) lift() {
 	s.stop()
 	s.holders.Wait()
 }

@@ -121,7 +121,7 @@ func (s *server) assemble(c *config.Config, registry *prometheus.Registry) error
 		Link:   func(tag string) (string, bool) { return s.routing.Load().link(tag) },
 		Router: &front{customers: s.router, agents: s.relay, table: table},
 		Token:  func() string { return s.routing.Load().config.Admin.Token.Reveal() },
-		Ready:  s.ready, Stopping: s.stopping.Load, Historian: s.store, Office: s.store, Archive: s.store, Table: table, NewCode: relay.NewCode,
+		Ready:  s.ready, Stopping: s.stopping.Load, Historian: s.store, Office: s.store, Archive: s.store, Outbox: s.store, Table: table, NewCode: relay.NewCode,
 		Budget: c.ReplyBudget, TrustedProxies: c.TrustedProxies, AdminApart: c.Admin.Listen != "", Allows: s.admit(c, registry),
 		Logger: s.log, Registerer: registry, Gatherer: registry, Now: s.now,
 	})
