@@ -46,7 +46,11 @@ func (b breaker) admit() (time.Duration, bool) {
 
 func (b breaker) answered() { b.circuit.RecordSuccess() }
 
-func (b breaker) unanswered() { b.circuit.RecordFailure() }
+// unanswered reports whether the breaker is open now.
+func (b breaker) unanswered() bool {
+	b.circuit.RecordFailure()
+	return b.circuit.IsOpen()
+}
 
 // abandoned is for a call whose caller gave up, which says nothing of WeChat. A
 // trial must end somehow; it ends in another pause.

@@ -108,39 +108,6 @@ func (c *Client) exchange(ctx context.Context, a *account, r request, token stri
 	}
 }
 
-// once does r once, unless the breaker is open, and keeps the books.
-func (c *Client) once(ctx context.Context, a *account, r request, token string, into any) *APIError {
-	circuit := a.breakers[r.op]
-	if wait, open := circuit.admit(); open {
-		e := &APIError{
-			Op: r.op, App: a.cred.App, fault: faultBreaker, wait: wait,
-			Msg: "not tried, the last calls got no answer",
-		}
-		c.meter.count(a.cred.App, r.op, e)
-		return e
-	}
-	began := c.now()
-	e := c.roundTrip(ctx, a, r, token, into)
-	switch {
-	case e == nil || e.answered():
-		circuit.answered()
-	case ctx.Err() != nil && !c.waitedLong(ctx, began):
-		circuit.abandoned()
-	default:
-		circuit.unanswered()
-	}
-	c.meter.count(a.cred.App, r.op, e)
-	c.meter.time(r.op, c.now().Sub(began))
-	return e
-}
-
-// waitedLong reports whether a caller whose time ran out had waited for so long
-// that WeChat should have answered. Calls within a callback have less time than
-// others, and a WeChat that hangs must not cost each of them all of it.
-func (c *Client) waitedLong(ctx context.Context, began time.Time) bool {
-	return errors.Is(ctx.Err(), context.DeadlineExceeded) && c.now().Sub(began) >= c.timeout/2
-}
-
 func (c *Client) roundTrip(ctx context.Context, a *account, r request, token string, into any) *APIError {
 	timeout := c.timeout
 	if r.slow {

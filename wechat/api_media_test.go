@@ -113,7 +113,7 @@ func wantMediaFault(t *testing.T, tc fakeAPIFault, op string, change func(*fakeM
 	if e.Op != op || e.App != app || e.Reason() != tc.reason || e.Code != tc.code || e.Status != tc.status {
 		t.Errorf("error %v: app %s, code %d, status %d; want %s of %s, %s, %d, %d", e, e.App, e.Code, e.Status, op, app, tc.reason, tc.code, tc.status)
 	}
-	if e.MaybeSent() || e.Retryable() != tc.retry || e.RetryAfter() != tc.after || e.AllowanceGone() != tc.gone {
+	if e.MaybeSent() || e.Retryable() != tc.retry || !tc.fits(e.RetryAfter()) || e.AllowanceGone() != tc.gone {
 		t.Errorf("maybe sent %v, retryable %v, after %s, allowance gone %v", e.MaybeSent(), e.Retryable(), e.RetryAfter(), e.AllowanceGone())
 	}
 	want := 1
@@ -125,6 +125,7 @@ func wantMediaFault(t *testing.T, tc fakeAPIFault, op string, change func(*fakeM
 	fakeMediaHidden(t, e.Error()+lines.String())
 
 	m.set(func(m *fakeMedia) { m.get, m.put = nil, nil })
+	f.clock.Advance(tc.after)
 	if err := fakeImage(t, c); err != nil { // nothing of it is remembered
 		t.Errorf("after that: %v", err)
 	}

@@ -73,6 +73,8 @@ type Client struct {
 type account struct {
 	cred     Credential
 	breakers map[string]breaker // by operation: one that fails need not mean that others do
+	gates    map[string]*gate   // by operation, too
+	stops    *stops
 	tokens   *keeper
 }
 
@@ -124,9 +126,11 @@ func (c *Client) SetApps(creds []Credential) {
 
 func (c *Client) newAccount(cred Credential) *account {
 	log := c.log.With().Str("app", string(cred.App)).Logger()
-	a := &account{cred: cred, breakers: make(map[string]breaker)}
+	a := &account{cred: cred, breakers: make(map[string]breaker), gates: make(map[string]*gate), stops: newStops(cred.App, c.meter.stopped)}
 	for _, op := range operations() {
-		a.breakers[op] = newBreaker(log.With().Str("op", op).Logger())
+		log := log.With().Str("op", op).Logger()
+		a.breakers[op] = newBreaker(log)
+		a.gates[op] = &gate{app: cred.App, op: op, now: c.now, log: log, stops: a.stops, paced: op == opToken}
 	}
 	a.tokens = &keeper{
 		cred: cred, cache: c.cache, now: c.now, log: log, looking: make(chan struct{}, 1),

@@ -21,7 +21,9 @@ type APIError struct {
 	fault verdict       // what is wrong when Code says nothing
 	wait  time.Duration // see RetryAfter
 	maybe bool          // see MaybeSent
-	cause error         // context.Canceled, context.DeadlineExceeded or nil
+
+	untried bool  // the call was not made
+	cause   error // context.Canceled, context.DeadlineExceeded or nil
 }
 
 // Error gives operation, app, code, what WeChat said, and the reason.
@@ -47,12 +49,12 @@ func (e *APIError) Unwrap() error { return e.cause }
 // time has passed.
 func (e *APIError) Retryable() bool {
 	c := e.verdict().class
-	return c == classRetry || c == classToken
+	return c == classRetry || c == classToken || c == classApp
 }
 
 // RetryAfter is how long to wait at least before the next try; 0 leaves it to
 // the caller's backoff.
-func (e *APIError) RetryAfter() time.Duration { return max(e.wait, e.verdict().after) }
+func (e *APIError) RetryAfter() time.Duration { return e.wait }
 
 // Reason is a stable word for logs, metrics and burials, such as "unauthorized".
 func (e *APIError) Reason() string { return e.verdict().reason }
@@ -80,6 +82,16 @@ func (e *APIError) answered() bool {
 	return e.Code != 0 || e.fault == faultMedia || e.fault == faultTooLarge
 }
 
+// taken reports whether WeChat looked at the call: what is wrong with it is not
+// what refuses the app as a whole.
+func (e *APIError) taken() bool {
+	switch e.verdict().class {
+	case classBury, classAllowance:
+		return e.answered()
+	}
+	return false
+}
+
 // mediaRefused reports whether WeChat does not have the picture it was to send.
 func mediaRefused(err error) bool {
 	e, ok := errors.AsType[*APIError](err)
@@ -93,6 +105,7 @@ const (
 	classOK        class = iota
 	classToken           // the access token is refused: another token, and once more
 	classRetry           // passes by itself
+	classApp             // refused whatever is in it, until a day is over or a human has acted
 	classAllowance       // nothing more may be sent to this customer until he acts
 	classBury            // no repeat helps; a human has to act
 )
@@ -101,7 +114,6 @@ const (
 type verdict struct {
 	class  class
 	reason string
-	after  time.Duration // at least so long until the next try; 0 = the caller's backoff
 }
 
 // The verdicts on calls that got no errcode.
@@ -119,14 +131,7 @@ var (
 	faultRequest   = verdict{class: classBury, reason: "bad_request"}
 )
 
-const (
-	// The daily quota comes back at an hour that no page names; asking hourly
-	// costs nothing that counts.
-	dailyQuotaWait  = time.Hour
-	minuteQuotaWait = time.Minute
-
-	codeBadMedia = 40007 // unknown media_id, or another app's, or older than 3 days
-)
+const codeBadMedia = 40007 // unknown media_id, or another app's, or older than 3 days
 
 // judge is the only place that knows what an errcode asks for.
 //
@@ -146,10 +151,10 @@ func judge(code int) verdict {
 		return verdict{class: classRetry, reason: "busy"}
 	case 40001, 40014, 41001, 42001: // invalid or not the latest, bad, missing, expired
 		return verdict{class: classToken, reason: "token"}
-	case 45009: // daily quota
-		return verdict{class: classRetry, reason: "quota", after: dailyQuotaWait}
-	case 45011: // quota of the minute
-		return verdict{class: classRetry, reason: "quota", after: minuteQuotaWait}
+	case 45009, 45011: // quota of the day, of the minute
+		return verdict{class: classApp, reason: "quota"}
+	case 40164, 89503, 89506, 89507: // caller's IP: not listed, awaits the administrator, refused for 24 h, for 1 h
+		return verdict{class: classApp, reason: "ip_not_allowed"}
 	case 43004: // the user does not follow the official account
 		return verdict{class: classAllowance, reason: "not_following"}
 	case 45015: // the window to answer is over, or the customer has left
@@ -171,8 +176,6 @@ func refusal(code int) string {
 		return "bad_app_id"
 	case 40125, 40243, 41004: // bad, frozen, missing secret
 		return "bad_secret"
-	case 40164, 89503, 89506, 89507: // caller's IP: not listed, awaits the administrator, refused for 24 h, for 1 h
-		return "ip_not_allowed"
 	case 43104, 48001: // the app has no permission for this API
 		return "unauthorized"
 	case 48006: // clear_quota used up

@@ -15,53 +15,52 @@ var _ interface {
 	AllowanceGone() bool
 	MaybeSent() bool
 	RetryAfter() time.Duration
-	ErrCode() int
 } = (*APIError)(nil)
+
+var _ interface{ ErrCode() int } = (*APIError)(nil)
 
 func TestJudge(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		class  class
 		reason string
-		after  time.Duration
 		codes  []int
 	}{
-		{classOK, "ok", 0, []int{0}},
-		{classRetry, "busy", 0, []int{-1}},
-		{classToken, "token", 0, []int{40001, 40014, 41001, 42001}},
-		{classRetry, "quota", time.Hour, []int{45009}},
-		{classRetry, "quota", time.Minute, []int{45011}},
-		{classAllowance, "not_following", 0, []int{43004}},
-		{classAllowance, "out_of_window", 0, []int{45015}},
-		{classAllowance, "out_of_count", 0, []int{45047}},
-		{classRetry, "agent_offline", 0, []int{61459, 65415}},
-		{classBury, "bad_openid", 0, []int{40003}},
-		{classBury, "bad_app_id", 0, []int{40013, 41002}},
-		{classBury, "bad_secret", 0, []int{40125, 40243, 41004}},
-		{classBury, "ip_not_allowed", 0, []int{40164, 89503, 89506, 89507}},
-		{classBury, "unauthorized", 0, []int{43104, 48001}},
-		{classBury, "quota_resets_used", 0, []int{48006}},
-		{classBury, "limited", 0, []int{50002}},
-		{classBury, "bad_media", 0, []int{40004, 40005, 40007, 41005, 41006, 44001}},
-		{classBury, "too_large", 0, []int{40006, 40009, 45001, 45002}},
-		{classBury, "bad_request", 0, []int{40002, 45072, 47001, 65416, 65417}},
-		{classBury, "typing", 0, []int{45080, 45081}},
-		{classBury, "desk_disabled", 0, []int{65400}},
-		{classBury, "bad_agent", 0, []int{65401, 65402, 65403, 65404, 65409, 65412}},
-		{classBury, "agent_limit", 0, []int{65405, 65410}},
-		{classBury, "agent_exists", 0, []int{65406, 65407, 65408, 65411}},
-		{classBury, "served_by_other", 0, []int{61458, 65414}},
-		{classBury, "no_session", 0, []int{65413}},
-		{classBury, "errcode", 0, []int{1, -2, 44002, 99999999}},
+		{classOK, "ok", []int{0}},
+		{classRetry, "busy", []int{-1}},
+		{classToken, "token", []int{40001, 40014, 41001, 42001}},
+		{classApp, "quota", []int{45009, 45011}},
+		{classApp, "ip_not_allowed", []int{40164, 89503, 89506, 89507}},
+		{classAllowance, "not_following", []int{43004}},
+		{classAllowance, "out_of_window", []int{45015}},
+		{classAllowance, "out_of_count", []int{45047}},
+		{classRetry, "agent_offline", []int{61459, 65415}},
+		{classBury, "bad_openid", []int{40003}},
+		{classBury, "bad_app_id", []int{40013, 41002}},
+		{classBury, "bad_secret", []int{40125, 40243, 41004}},
+		{classBury, "unauthorized", []int{43104, 48001}},
+		{classBury, "quota_resets_used", []int{48006}},
+		{classBury, "limited", []int{50002}},
+		{classBury, "bad_media", []int{40004, 40005, 40007, 41005, 41006, 44001}},
+		{classBury, "too_large", []int{40006, 40009, 45001, 45002}},
+		{classBury, "bad_request", []int{40002, 45072, 47001, 65416, 65417}},
+		{classBury, "typing", []int{45080, 45081}},
+		{classBury, "desk_disabled", []int{65400}},
+		{classBury, "bad_agent", []int{65401, 65402, 65403, 65404, 65409, 65412}},
+		{classBury, "agent_limit", []int{65405, 65410}},
+		{classBury, "agent_exists", []int{65406, 65407, 65408, 65411}},
+		{classBury, "served_by_other", []int{61458, 65414}},
+		{classBury, "no_session", []int{65413}},
+		{classBury, "errcode", []int{1, -2, 44002, 99999999}},
 	} {
 		for _, code := range tc.codes {
-			if got, want := judge(code), (verdict{tc.class, tc.reason, tc.after}); got != want {
+			if got, want := judge(code), (verdict{tc.class, tc.reason}); got != want {
 				t.Errorf("judge(%d) = %+v, want %+v", code, got, want)
 			}
 			e := &APIError{Op: "send", App: "shop", Code: code}
-			retry := tc.class == classRetry || tc.class == classToken
+			retry := tc.class == classRetry || tc.class == classToken || tc.class == classApp
 			if e.Retryable() != retry || e.AllowanceGone() != (tc.class == classAllowance) ||
-				e.Reason() != tc.reason || e.RetryAfter() != tc.after || e.MaybeSent() {
+				e.Reason() != tc.reason || e.RetryAfter() != 0 || e.MaybeSent() {
 				t.Errorf("errcode %d: retryable %v, allowance gone %v, reason %s, after %s, maybe sent %v", code,
 					e.Retryable(), e.AllowanceGone(), e.Reason(), e.RetryAfter(), e.MaybeSent())
 			}

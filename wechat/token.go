@@ -167,7 +167,7 @@ func (k *keeper) adopt(t kefu.Token) pass {
 // failed notes a fetch that failed, unless that was the caller's doing or there
 // was none.
 func (k *keeper) failed(ctx context.Context, e *APIError) {
-	if ctx.Err() != nil || e.fault == faultBreaker {
+	if ctx.Err() != nil || e.untried {
 		return
 	}
 	k.mu.Lock()

@@ -275,13 +275,13 @@ func TestTokenFetchPauses(t *testing.T) {
 	var pauses []time.Duration
 	for range 9 {
 		e := fakeAPIError(t, fakeAPISend(t, c))
-		if e.Reason() != "ip_not_allowed" || e.Retryable() || e.MaybeSent() {
+		if e.Reason() != "ip_not_allowed" || !e.Retryable() || e.MaybeSent() {
 			t.Fatalf("error %v", e)
 		}
 		fetches := len(f.seen(fakeAPITokenPath))
 		e = fakeAPIError(t, fakeAPISend(t, c)) // at once
 		f.wantCalls(fakeAPITokenPath, fetches)
-		if e.Reason() != "ip_not_allowed" || e.Retryable() || !strings.Contains(e.Error(), "192.0.2.1") {
+		if e.Reason() != "ip_not_allowed" || !e.Retryable() || !strings.Contains(e.Error(), "192.0.2.1") {
 			t.Fatalf("while fetches rest: %v", e)
 		}
 		pauses = append(pauses, e.RetryAfter())
@@ -296,9 +296,15 @@ func TestTokenFetchPauses(t *testing.T) {
 		}
 	}
 	f.wantCalls(fakeAPITokenPath, 9)
+	if got := c.Stopped("shop"); len(got) != 1 || got[0].Op != "token" || got[0].Why != "ip_not_allowed" {
+		t.Errorf("stopped: %+v", got)
+	}
 	f.set(func(f *fakeAPI) { f.before = nil })
 	if err := fakeAPISend(t, c); err != nil {
 		t.Errorf("after the address was allowed: %v", err)
+	}
+	if got := c.Stopped("shop"); len(got) != 0 {
+		t.Errorf("stopped: %+v", got)
 	}
 }
 

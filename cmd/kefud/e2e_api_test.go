@@ -174,7 +174,6 @@ func TestErrcodesThatNoRepeatCanHelpAreNotRepeated(t *testing.T) {
 		{45015, "dropped", "no_allowance"},
 		{45047, "dropped", "no_allowance"},
 		{48001, "buried", "unauthorized"},
-		{40164, "buried", "ip_not_allowed"},
 	} {
 		t.Run(itoa(tt.code), func(t *testing.T) {
 			t.Parallel()

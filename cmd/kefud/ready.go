@@ -15,6 +15,7 @@ func (s *server) ready() handler.Readiness {
 		"store":    s.storeState(),
 		"presence": s.presenceState(),
 		"token":    s.tokenState(),
+		"api":      s.apiState(),
 		"outbox":   s.outboxState(),
 	}
 	r := handler.Readiness{Ready: true, Status: "ready", Components: parts}
@@ -90,6 +91,24 @@ func (s *server) tokenState() handler.Component {
 			c = broken(st.Fetched, st.Err)
 		}
 		if badness[c.State] > badness[worst.State] {
+			worst = c
+		}
+	}
+	return worst
+}
+
+// apiState is that of the app whose calls have been stopped for the longest.
+func (s *server) apiState() handler.Component {
+	worst := handler.Component{State: stateOff}
+	for _, cred := range s.routing.Load().credentials() {
+		if cred.Secret == "" {
+			continue
+		}
+		c := handler.Component{State: stateOK}
+		if stopped := s.client.Stopped(cred.App); len(stopped) > 0 {
+			c = broken(stopped[0].Since, stopped[0].Err)
+		}
+		if badness[c.State] > badness[worst.State] || c.State == stateDegraded && c.Since.Before(worst.Since) {
 			worst = c
 		}
 	}

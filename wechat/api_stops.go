@@ -1,0 +1,76 @@
+package wechat
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"kefud/kefu"
+)
+
+// A Stop is an operation of an app whose calls are not made at present, but for
+// one now and then.
+type Stop struct {
+	Op    string    // as in APIError
+	Why   string    // "unanswered", "quota" or "ip_not_allowed"
+	Since time.Time // when the first was not made
+	Err   error     // of the last that was made
+}
+
+// unansweredWhy is the Why of a breaker. Others are reasons of errcode.go.
+const unansweredWhy = "unanswered"
+
+// Stopped tells which of an app's calls are stopped, by operation and reason.
+func (c *Client) Stopped(app kefu.AppID) []Stop {
+	a := c.account(app)
+	if a == nil {
+		return nil
+	}
+	return a.stops.all()
+}
+
+// stops keeps the stops of one app.
+type stops struct {
+	gauge *prometheus.GaugeVec // without the app's label
+
+	mu  sync.Mutex
+	now map[[2]string]Stop
+}
+
+func newStops(app kefu.AppID, gauge *prometheus.GaugeVec) *stops {
+	gauge.DeletePartialMatch(prometheus.Labels{"app": string(app)}) // those of the credential before
+	return &stops{gauge: gauge.MustCurryWith(prometheus.Labels{"app": string(app)}), now: map[[2]string]Stop{}}
+}
+
+// begin notes that calls are stopped, or why they still are.
+func (s *stops) begin(op, why string, e *APIError, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := [2]string{op, why}
+	stop, ok := s.now[key]
+	if !ok {
+		stop = Stop{Op: op, Why: why, Since: at}
+		s.gauge.WithLabelValues(op, why).Set(1)
+	}
+	stop.Err = e
+	s.now[key] = stop
+}
+
+func (s *stops) end(op, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := [2]string{op, why}
+	if _, ok := s.now[key]; ok {
+		delete(s.now, key)
+		s.gauge.WithLabelValues(op, why).Set(0)
+	}
+}
+
+func (s *stops) all() []Stop {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.now), func(a, b Stop) int { return a.Since.Compare(b.Since) })
+}
