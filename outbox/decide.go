@@ -156,7 +156,7 @@ func (o *Outbox) judge(d kefu.Delivery, err error) kefu.Verdict {
 		// buried
 	case expired(d, now):
 		v.Outcome, v.Reason = kefu.OutcomeDropped, reasonExpired
-	case d.Attempts+1 >= o.maxAttempts:
+	case d.Attempts+1 >= o.maxAttempts && !(d.Answers() && now.Before(d.At.Add(o.insist))):
 		v.Reason = reasonAttempts
 	case expired(d, due):
 		v.Outcome, v.Reason = kefu.OutcomeDropped, reasonExpired

@@ -194,3 +194,39 @@ func TestBackoffDelay(t *testing.T) {
 		})
 	}
 }
+
+// An answer is tried for a day, however often it has failed; all else is given up
+// after so many attempts.
+func TestJudgeInsists(t *testing.T) {
+	t.Parallel()
+	busy := faultError{retry: true, reason: "busy"}
+	words := kefu.Words{Text: "x"}
+	for name, tt := range map[string]struct {
+		d    kefu.Delivery
+		want kefu.Outcome
+	}{
+		"an answer":        {kefu.Delivery{Words: words, Attempts: 100, At: noon.Add(-24*time.Hour + time.Second)}, kefu.OutcomeRetry},
+		"an old answer":    {kefu.Delivery{Words: words, Attempts: 100, At: noon.Add(-24 * time.Hour)}, kefu.OutcomeBuried},
+		"a notice":         {kefu.Delivery{Notice: kefu.NoticeWaiting, Attempts: 4, At: noon}, kefu.OutcomeBuried},
+		"lines to a chat":  {kefu.Delivery{Lines: []kefu.Line{{}}, Attempts: 4, At: noon}, kefu.OutcomeBuried},
+		"an answer, early": {kefu.Delivery{Words: words, Attempts: 1, At: noon.Add(-48 * time.Hour)}, kefu.OutcomeRetry},
+	} {
+		if v := testOutbox(t, &fakeSender{}).judge(tt.d, busy); v.Outcome != tt.want {
+			t.Errorf("%s: %+v, want %s", name, v, tt.want)
+		}
+	}
+}
+
+func TestJudgeKeepsTheErrcode(t *testing.T) {
+	t.Parallel()
+	if v := testOutbox(t, &fakeSender{}).judge(kefu.Delivery{}, fmt.Errorf("x: %w", codedError{faultError{reason: "unauthorized"}})); v.Code != 48001 {
+		t.Errorf("%+v, want errcode 48001", v)
+	}
+	if v := testOutbox(t, &fakeSender{}).judge(kefu.Delivery{}, faultError{reason: "busy"}); v.Code != 0 {
+		t.Errorf("%+v, want no errcode", v)
+	}
+}
+
+type codedError struct{ faultError }
+
+func (codedError) ErrCode() int { return 48001 }

@@ -65,8 +65,12 @@ type Options struct {
 	// Lease is how long a lane is a worker's, 9 s by default. A send is given
 	// up after two thirds of it, so this bounds how long Run takes to return.
 	Lease       time.Duration
-	MaxAttempts int     // sends of one delivery before it is buried, 20 by default
-	Backoff     Backoff // between the sends of one delivery, 200 ms to 30 s by default
+	MaxAttempts int // sends of one delivery before it is buried, 20 by default
+	// Insist is how long after it came to be owed an agent's answer is not buried
+	// for its attempts, 24 h by default: an API that is down for the night, or a
+	// quota that comes back in the morning, is no fault of the answer's.
+	Insist  time.Duration
+	Backoff Backoff // between the sends of one delivery, 200 ms to 30 s by default
 
 	Now        func() time.Time
 	Logger     zerolog.Logger
@@ -98,6 +102,7 @@ type Outbox struct {
 	table       func() *kefu.Table
 	lease       time.Duration
 	maxAttempts int
+	insist      time.Duration
 	backoff     Backoff
 	now         func() time.Time
 
@@ -122,12 +127,15 @@ func New(opt Options) *Outbox {
 	if opt.MaxAttempts <= 0 {
 		opt.MaxAttempts = 20
 	}
+	if opt.Insist <= 0 {
+		opt.Insist = 24 * time.Hour
+	}
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
 	return &Outbox{
 		queue: opt.Queue, sender: opt.Sender, witness: opt.Witness, table: opt.Table,
-		lease: opt.Lease, maxAttempts: opt.MaxAttempts, now: opt.Now,
+		lease: opt.Lease, maxAttempts: opt.MaxAttempts, insist: opt.Insist, now: opt.Now,
 		backoff:   opt.Backoff.orDefault(),
 		askAgain:  Backoff{Base: 200 * time.Millisecond, Cap: 5 * time.Second},
 		tellAgain: Backoff{Base: 100 * time.Millisecond, Cap: time.Second},
