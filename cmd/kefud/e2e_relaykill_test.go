@@ -71,7 +71,8 @@ func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
 // whatever happens meanwhile.
 type bustle struct {
 	r       *rig
-	eager   bool // agents write without being asked
+	eager   bool          // agents write without being asked
+	pace    time.Duration // from one thing that somebody does to his next, at least
 	clerks  []*clerk
 	people  []*patron
 	stopped atomic.Bool
@@ -116,9 +117,18 @@ func (b *bustle) run(f func()) {
 	done := &atomic.Int64{}
 	b.done = append(b.done, done)
 	b.runners.Go(func() {
+		var beat <-chan time.Time
+		if b.pace > 0 {
+			ticks := time.NewTicker(b.pace)
+			defer ticks.Stop()
+			beat = ticks.C
+		}
 		for !b.stopped.Load() {
 			f()
 			done.Add(1)
+			if beat != nil {
+				<-beat
+			}
 		}
 	})
 }

@@ -77,13 +77,15 @@ type Box struct {
 	breaks   []*apiBreak
 	pushings []*pushBreak
 	calls    map[string]map[int]int
+	hits     map[string]int // calls by path, those without an answer too
 	faults   []Fault
 	broken   int // rules broken in all, kept in faults or not
 	lastID   int64
 	closed   bool
 	cancels  map[int64]context.CancelFunc // of everything that waits
 	servers  []*http.Server
-	index    index // of what chats may come to hold
+	addrs    []string // of servers
+	index    index    // of what chats may come to hold
 	events   []Event
 	stirred  bool          // something has changed since changed was last closed
 	telling  bool          // somebody is passing events on
@@ -119,6 +121,7 @@ func New(o Options) *Box {
 		rng:     rand.New(rand.NewPCG(o.Seed, 0)), //nolint:gosec // a run must be repeatable; nothing here is secret
 		tokens:  make(map[string]*token),
 		calls:   make(map[string]map[int]int),
+		hits:    make(map[string]int),
 		cancels: make(map[int64]context.CancelFunc),
 		// 64 bits, as documented, over 2^53, so that a float64 would spoil it, and new in every run.
 		lastID: o.Now().UnixMilli() << 20,
@@ -142,7 +145,7 @@ func (b *Box) Start(ctx context.Context, addr string) (string, error) {
 	if b.closed {
 		return "", errors.Join(ErrClosed, l.Close())
 	}
-	b.servers = append(b.servers, server)
+	b.servers, b.addrs = append(b.servers, server), append(b.addrs, l.Addr().String())
 	b.work.Go(func() {
 		// Serve ends with ErrServerClosed at Close, and there is no other way to end it.
 		_ = server.Serve(l)

@@ -78,10 +78,11 @@ func (b *Box) BreakAPI(broken APIBreak) func() {
 	}
 }
 
-// breakCall finds the trouble of an API call.
+// breakCall counts an API call and finds its trouble.
 func (b *Box) breakCall(path string, a *Account) APIBreak {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.hits[path]++
 	for i, p := range b.breaks {
 		if (p.Path != "" && p.Path != path) || (p.Account != nil && p.Account != a) {
 			continue
@@ -93,6 +94,34 @@ func (b *Box) breakCall(path string, a *Account) APIBreak {
 		return p.APIBreak
 	}
 	return APIBreak{}
+}
+
+// Hits counts the calls that came for a path, whatever they were answered with.
+func (b *Box) Hits(path string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.hits[path]
+}
+
+// Down takes the API away, as an outage does: whatever is under way is cut, and
+// connections are refused. The function it returns brings it back at the same
+// addresses; it is called once.
+func (b *Box) Down() func(context.Context) error {
+	b.mu.Lock()
+	servers, addrs := b.servers, b.addrs
+	b.servers, b.addrs = nil, nil
+	b.mu.Unlock()
+	for _, s := range servers {
+		_ = s.Close() // it reports only that a listener was closed before
+	}
+	return func(ctx context.Context) error {
+		for _, addr := range addrs {
+			if _, err := b.Start(ctx, addr); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 const errorPage = `<html>
