@@ -300,7 +300,7 @@ func (b *bustle) tell() tally {
 	for _, k := range b.clerks {
 		k.look()
 		sum.marked += k.marked
-		for name, got := range tokens(k.chat) {
+		for name, got := range fresh(k.chat) {
 			once := firsts(got)
 			sum.readTwice += len(got) - len(once)
 			if !slices.IsSorted(once) {

@@ -370,6 +370,19 @@ func tokens(c *chat) map[string][]string {
 	return all
 }
 
+// fresh is tokens without what was said before a conversation came to the agent,
+// which he may have had before, and which is older than what he has had since.
+func fresh(c *chat) map[string][]string {
+	all := map[string][]string{}
+	for _, l := range c.lines() {
+		if token := lineToken.FindString(l); token != "" && lineHead.MatchString(l) {
+			name, _, _ := strings.Cut(token, "-")
+			all[name] = append(all[name], token)
+		}
+	}
+	return all
+}
+
 // firsts drops repeats.
 func firsts(all []string) []string {
 	var out []string

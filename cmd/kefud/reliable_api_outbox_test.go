@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"kefud/handler"
 	"kefud/internal/redistest"
 	"kefud/internal/simulator"
 	"kefud/internal/soak"
@@ -19,7 +20,7 @@ func TestReliableAPITokenExpiry(t *testing.T) {
 	t.Parallel()
 	r := start(t, rigOptions{config: unlimited(slowPolls), redis: redistest.Start(t), env: unhurried})
 	var people []*simulator.Customer
-	for range soak.Pick(40, 400) {
+	for range soak.Pick(40, 100) {
 		people = append(people, r.somebody("shop"))
 	}
 	fetched, refused, sent := r.box.Calls(tokenPath)[0], r.box.Calls(sendPath)[42001], r.box.Calls(sendPath)[0]
@@ -78,7 +79,7 @@ func TestReliableOutboxRetry(t *testing.T) {
 			wang.reads(line(i+1, "售前", p.name+"-0001"))
 		}
 		heal := r.box.BreakAPI(simulator.APIBreak{Path: sendPath, Account: r.accounts["shop"], ErrCode: 48001})
-		n := soak.Pick(4, 40)
+		n := soak.Pick(4, 12)
 		var want [2][]string
 		for k := range n {
 			for i := range people {
@@ -132,7 +133,8 @@ func TestReliableOutboxRetry(t *testing.T) {
 				t.Errorf("%s heard\n%q\nwant\n%q, and the last", p.name, got, want[i])
 			}
 		}
-		if left := append(r.list(kefu.OwedBuried), r.list(kefu.OwedWaiting)...); len(left) > 0 {
+		left := slices.DeleteFunc(append(r.list(kefu.OwedBuried), r.list(kefu.OwedWaiting)...), func(d handler.Owed) bool { return d.Kind != "answer" })
+		if len(left) > 0 {
 			t.Errorf("still owed: %+v", left)
 		}
 		code, page = ask("retry", "0.00000000.1-1")
