@@ -176,6 +176,11 @@ func (c *Crowd) makeRoom(cause error) bool {
 		g, _ = front.Value.(*guest) // nothing else is in it
 	}
 	late := g != nil && time.Since(g.from) >= courtesy
+	if late && unread(g.Conn) { // he has asked, and is about to be heard
+		c.rouse(g)
+		c.hush(g)
+		late = false
+	}
 	c.mu.Unlock()
 	if !late {
 		return false

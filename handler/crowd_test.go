@@ -239,3 +239,38 @@ func TestCrowdsListenerEndsWhileItWaits(t *testing.T) {
 		}
 	})
 }
+
+func TestUnreadSeesWhatNobodyHasRead(t *testing.T) {
+	t.Parallel()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }() // nothing else comes
+	mine, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = mine.Close() }() // it is of no use any more
+	theirs, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = theirs.Close() }() // as above
+	if unread(theirs) {
+		t.Error("something has come before anything was said")
+	}
+	if _, err := io.WriteString(mine, "x"); err != nil {
+		t.Fatal(err)
+	}
+	for !unread(theirs) {
+		select {
+		case <-t.Context().Done():
+			t.Fatal("what was said never comes")
+		case <-time.After(time.Millisecond):
+		}
+	}
+	if n, err := theirs.Read(make([]byte, 8)); n != 1 || err != nil || unread(theirs) {
+		t.Errorf("read %d, %v; it is unread still: %t", n, err, unread(theirs))
+	}
+}
