@@ -59,10 +59,12 @@ fuzz: ## run every fuzz target for FUZZTIME each (30s)
 
 soak: need ## run what can go wrong in full length (about 2 hours) and write the figures to docs/reliability.md
 	$(STEP) 'faults, attacks and races in full length'
-	@rm -f bin/figures && mkdir -p bin
-	@KEFUD_SOAK=1 KEFUD_FIGURES=$(CURDIR)/bin/figures go test -count=1 -p 1 -timeout 4h -run '^TestReliable' ./...
-	@sh scripts/figures.sh bin/figures "$$(date +%Y-%m-%d)"
-	@$(MAKE) --no-print-directory fuzz FUZZTIME=5m
+	@mkdir -p bin && : >bin/figures
+	@failed=0; \
+	KEFUD_SOAK=1 KEFUD_FIGURES=$(CURDIR)/bin/figures go test -count=1 -p 1 -timeout 4h -run '^TestReliable' ./... || failed=1; \
+	sh scripts/figures.sh bin/figures "$$(date +%Y-%m-%d)" || failed=1; \
+	$(MAKE) --no-print-directory fuzz FUZZTIME=5m || failed=1; \
+	exit $$failed
 
 bench: ## run the benchmarks for BENCHTIME each (1s)
 	$(STEP) 'benchmarks'

@@ -3,6 +3,8 @@
 # cell of their rows in docs/reliability.md, with the date; other rows stay.
 set -eu
 
+[ -s "$1" ] || exit 0 # nothing was measured
+
 document=$(dirname "$0")/../docs/reliability.md
 written=$(awk -F '\t' -v date="$2" '
 	FNR == NR { figure[$1] = $2; next }
