@@ -239,10 +239,8 @@ func (e *entrance) Accept() (net.Conn, error) {
 		conn, err := e.Listener.Accept()
 		switch {
 		case err == nil:
-			for c.full() {
-				if !c.makeRoom(errCrowded) && !e.wait() {
-					return nil, errors.Join(net.ErrClosed, conn.Close())
-				}
+			if !e.clear() {
+				return nil, errors.Join(net.ErrClosed, conn.Close())
 			}
 			return c.admit(conn), nil
 		case errors.Is(err, syscall.ECONNABORTED): // he has left while he waited
@@ -252,6 +250,16 @@ func (e *entrance) Accept() (net.Conn, error) {
 			return nil, net.ErrClosed
 		}
 	}
+}
+
+// clear waits until there is room for one more; false when it is over.
+func (e *entrance) clear() bool {
+	for e.crowd.full() {
+		if !e.crowd.makeRoom(errCrowded) && !e.wait() {
+			return false
+		}
+	}
+	return true
 }
 
 // wait waits until somebody leaves, or not for long; false when it is over.

@@ -96,7 +96,7 @@ func openFiles(t *testing.T, pid int) []os.DirEntry {
 // more memory, goroutines or descriptors than before, and when the load is over,
 // no more than without any. In full length it has the machine to itself; the short
 // one must leave some of it to the tests beside it.
-func TestReliableSoakStaysFlat(t *testing.T) {
+func TestReliableSoakStaysFlat(t *testing.T) { //nolint:paralleltest // in full length it must be alone
 	if !soak.Full() {
 		t.Parallel()
 	}

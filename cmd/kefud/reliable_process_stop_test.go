@@ -95,7 +95,7 @@ func (b *balancer) probe() {
 }
 
 func answers(host string) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second) //nolint:usetesting // the balancer asks on when the test ends
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+host+"/readyz", http.NoBody)
 	if err != nil {

@@ -149,7 +149,7 @@ func mostConnections(descriptors uint64) int {
 	if descriptors == 0 || descriptors >= enoughConnections+otherFiles {
 		return enoughConnections
 	}
-	return int(max(descriptors/2, descriptors-min(descriptors, otherFiles))) //nolint:gosec // it is small here
+	return int(max(descriptors/2, descriptors-min(descriptors, otherFiles)))
 }
 
 // An httpLog takes the lines of Go's HTTP server, which would go to stderr past the
