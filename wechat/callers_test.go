@@ -63,14 +63,14 @@ func TestCallbackAddresses(t *testing.T) {
 	}
 }
 
-// gate is who is asked about callers, in the test's hand.
-type gate struct {
+// A lender is who is asked about callers, in the test's hand.
+type lender struct {
 	mu    sync.Mutex
 	lists map[kefu.AppID][]netip.Prefix // an app that is missing does not answer
 	asked int
 }
 
-func (g *gate) CallbackAddresses(_ context.Context, app kefu.AppID) ([]netip.Prefix, error) {
+func (g *lender) CallbackAddresses(_ context.Context, app kefu.AppID) ([]netip.Prefix, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.asked++
@@ -80,13 +80,13 @@ func (g *gate) CallbackAddresses(_ context.Context, app kefu.AppID) ([]netip.Pre
 	return nil, errors.New("no answer")
 }
 
-func (g *gate) set(lists map[kefu.AppID][]netip.Prefix) {
+func (g *lender) set(lists map[kefu.AppID][]netip.Prefix) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.lists = lists
 }
 
-func (g *gate) times() int {
+func (g *lender) times() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.asked
@@ -131,7 +131,7 @@ func TestCallersFailOpen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		everybody := []string{"1.1.1.1", "2.2.2.2", "::ffff:2.2.2.2", "3.3.3.3"}
-		g, log, reg := &gate{}, new(bytes.Buffer), prometheus.NewRegistry()
+		g, log, reg := &lender{}, new(bytes.Buffer), prometheus.NewRegistry()
 		apps := []kefu.AppID{"a", "b"}
 		c := NewCallers(CallersOptions{
 			Source: g, Apps: func() []kefu.AppID { return apps },
@@ -202,7 +202,7 @@ func TestCallersFailOpen(t *testing.T) {
 // ask is no reason to refuse anybody.
 func TestCallersFollowTheConfiguration(t *testing.T) {
 	t.Parallel()
-	g := &gate{lists: map[kefu.AppID][]netip.Prefix{"a": ranges("1.1.1.1/32"), "b": ranges("2.2.2.2/32")}}
+	g := &lender{lists: map[kefu.AppID][]netip.Prefix{"a": ranges("1.1.1.1/32"), "b": ranges("2.2.2.2/32")}}
 	apps := []kefu.AppID{"a", "b"}
 	c := NewCallers(CallersOptions{
 		Source: g, Apps: func() []kefu.AppID { return apps }, Logger: zerolog.Nop(), Registerer: prometheus.NewRegistry(),
