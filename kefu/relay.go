@@ -149,9 +149,10 @@ type Draw struct {
 // A Drawn is the store's answer to a Draw. The Delivery of its Lane holds all
 // lines that go out in one message.
 type Drawn struct {
-	State DrawState
-	Lane  Lane      // DrawMine
-	Due   time.Time // DrawWait: when to ask again
+	State  DrawState
+	Lane   Lane      // DrawMine
+	Due    time.Time // DrawWait: when to ask again
+	PutOff bool      // DrawWait: the last try failed, nobody tries before Due
 }
 
 // An Utterance is an agent's answer to a customer.

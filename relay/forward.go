@@ -119,6 +119,9 @@ func (r *Relay) await(ctx context.Context, p kefu.Posting, posted kefu.Posted) (
 			}
 			return "held", nil
 		case kefu.DrawWait:
+			if d.PutOff && tooLate(ctx, d.Due.Sub(r.Now())) {
+				return "failed", errUnsent
+			}
 			if err := pause(ctx, nextLook(d.Due.Sub(r.Now()))); err != nil {
 				return "failed", err
 			}
@@ -129,6 +132,12 @@ func (r *Relay) await(ctx context.Context, p kefu.Posting, posted kefu.Posted) (
 			}
 		}
 	}
+}
+
+// tooLate reports whether ctx ends within a time.
+func tooLate(ctx context.Context, within time.Duration) bool {
+	end, ok := ctx.Deadline()
+	return ok && time.Until(end) < within
 }
 
 // nextLook is the pause until a chat's lane is looked at again: it is due then.

@@ -42,6 +42,15 @@ func TestForward(t *testing.T) {
 		{"sent by itself", func(s *stage) { s.draws = []kefu.Drawn{lane("last")} }, nil, "post draw", ""},
 		{"held", func(s *stage) { s.draws = []kefu.Drawn{held} }, nil, "post draw", ""},
 		{"sent by another", func(s *stage) { s.draws = []kefu.Drawn{waits, waits, done} }, nil, "post draw draw draw post", ""},
+		{"put off for longer than there is time", func(s *stage) {
+			s.draws = []kefu.Drawn{{State: kefu.DrawWait, PutOff: true, Due: s.now().Add(5 * time.Second)}}
+		}, errUnsent, "post draw withdraw", "last"},
+		{"put off for a moment", func(s *stage) {
+			s.draws = []kefu.Drawn{{State: kefu.DrawWait, PutOff: true, Due: s.now().Add(time.Second)}, lane("last")}
+		}, nil, "post draw draw", ""},
+		{"leased for longer than there is time", func(s *stage) {
+			s.draws = []kefu.Drawn{{State: kefu.DrawWait, Due: s.now().Add(5 * time.Second)}, lane("last")}
+		}, nil, "post draw draw", ""},
 		{"others' lines first", func(s *stage) { s.draws = []kefu.Drawn{lane("before"), waits, lane("x", "last")} }, nil, "post draw draw draw", ""},
 		{"the last message goes for word that more waits", func(s *stage) { s.draws = []kefu.Drawn{lane(), held} }, nil, "post draw draw", ""},
 		{"refused by the chat's state", func(s *stage) { s.post = postState(kefu.PostRefused) }, errRefused, "post", ""},

@@ -152,7 +152,7 @@ func (s *Store) drawn(chat kefu.CustomerID, l list, end time.Time) (kefu.Drawn, 
 	case "held":
 		return kefu.Drawn{State: kefu.DrawHeld}, nil
 	case "wait":
-		return kefu.Drawn{State: kefu.DrawWait, Due: instant(l.number(1))}, nil
+		return kefu.Drawn{State: kefu.DrawWait, Due: instant(l.number(1)), PutOff: l.yes(2)}, nil
 	case "mine":
 	default:
 		return kefu.Drawn{State: kefu.DrawEmpty}, nil

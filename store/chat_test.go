@@ -309,6 +309,30 @@ func testChatLineFields(t *testing.T, b backend) {
 	same(t, "note", l.Delivery.Lines, []kefu.Line{note("hello")})
 }
 
+// A lane whose last try failed is told from one that somebody is sending.
+func testChatPutOff(t *testing.T, b backend) {
+	c := newChat(t, b)
+	got := c.post("u1", "a")
+	first := c.draw()
+	if d := c.is("leased", got.Last, kefu.DrawWait); d.PutOff {
+		t.Errorf("leased: %+v", d)
+	}
+	c.finish(first, retry(c.at().Add(time.Second)))
+	if d := c.is("put off", got.Last, kefu.DrawWait); !d.PutOff || !d.Due.Equal(c.at().Add(time.Second)) {
+		t.Errorf("put off: %+v", d)
+	}
+	c.later(time.Second)
+	second := c.draw()
+	if d := c.is("leased again", got.Last, kefu.DrawWait); d.PutOff {
+		t.Errorf("leased again: %+v", d)
+	}
+	c.finish(second, sent(kefu.LedgerSpent))
+	c.post("u1", "b")
+	if d := c.is("a moment for what may come with it", "", kefu.DrawWait); d.PutOff {
+		t.Errorf("after a success: %+v", d)
+	}
+}
+
 // The line to be asked for is the last that is no picture.
 func testChatLast(t *testing.T, b backend) {
 	c := newChat(t, b)

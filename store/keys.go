@@ -129,6 +129,7 @@ import (
 //	al mn as it was when he wrote
 //	tw 1 = told that more waits     hd 1 = all is held until he writes
 //	ls last message to him          fl lines on their way       dn lines written
+//	po due after a try that failed (ms): while it is, nobody tries
 //	nl last label given             ms conversations in a row that he did not answer in time
 const (
 	chatTTL   = 30 * 24 * time.Hour // an agent on holiday keeps his state

@@ -144,6 +144,7 @@ var suite = []struct {
 	{"Partitions", testPartitions},
 	{"ChatPost", testChatPost},
 	{"ChatLineFields", testChatLineFields},
+	{"ChatPutOff", testChatPutOff},
 	{"ChatLast", testChatLast},
 	{"ChatRefused", testChatRefused},
 	{"ChatJoin", testChatJoin},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -157,6 +158,27 @@ func TestBreakerAndCallersWithLittleTime(t *testing.T) {
 	}
 	if reasons["timeout"] != breakerLimit || reasons["breaker_open"] != breakerLimit {
 		t.Errorf("calls ended by %v, want half of them not tried", reasons)
+	}
+}
+
+// However long the client itself would wait.
+func TestBreakerAndCallersWithLessTimeThanTheClient(t *testing.T) {
+	t.Parallel()
+	f := newFakeAPI(t)
+	c := f.client(func(o *ClientOptions) { o.Timeout, o.Now = time.Minute, time.Now })
+	fakeAPIWarm(t, f, c, func(_ http.ResponseWriter, r *http.Request) bool { <-r.Context().Done(); return true })
+	send := func() string {
+		ctx, cancel := context.WithTimeout(t.Context(), longEnough+50*time.Millisecond)
+		defer cancel()
+		return fakeAPIError(t, c.SendText(ctx, kefu.CustomerID{App: "shop", User: fakeAPIUser}, "hi")).Reason()
+	}
+	var calls sync.WaitGroup
+	for range breakerLimit {
+		calls.Go(func() { send() })
+	}
+	calls.Wait()
+	if got := send(); got != "breaker_open" {
+		t.Errorf("the next call ends by %s, want it not to be tried", got)
 	}
 }
 

@@ -49,9 +49,13 @@ func (a *account) admit(op string) *APIError {
 	}
 }
 
+// longEnough is how long a caller has to have waited whose time ran out before the
+// client's did, for WeChat to count as not answering: far longer than it takes.
+const longEnough = 500 * time.Millisecond
+
 // waitedLong reports whether a caller whose time ran out had waited for so long
 // that WeChat should have answered. Calls within a callback have less time than
 // others, and a WeChat that hangs must not cost each of them all of it.
 func (c *Client) waitedLong(ctx context.Context, began time.Time) bool {
-	return errors.Is(ctx.Err(), context.DeadlineExceeded) && c.now().Sub(began) >= c.timeout/2
+	return errors.Is(ctx.Err(), context.DeadlineExceeded) && c.now().Sub(began) >= min(longEnough, c.timeout/2)
 }

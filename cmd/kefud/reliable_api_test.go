@@ -14,7 +14,7 @@ func apiFaults() []apiFault {
 	return []apiFault{
 		{row: "api-down", strike: goesDown, stops: "unanswered", twice: true},
 		{row: "api-reset", broken: simulator.APIBreak{Reset: true}, stops: "unanswered"},
-		{row: "api-slow", broken: simulator.APIBreak{Latency: 5 * time.Second}, stops: "unanswered", twice: true, env: map[string]string{"API_TIMEOUT": "1s"}},
+		{row: "api-slow", broken: simulator.APIBreak{Latency: 5 * time.Second}, stops: "unanswered", twice: true, env: map[string]string{"API_TIMEOUT": "2s"}},
 		{row: "api-500", broken: simulator.APIBreak{Status: 500}, stops: "unanswered"},
 		{row: "api-truncated", broken: simulator.APIBreak{Truncate: true}, stops: "unanswered", twice: true},
 		{row: "api-html", broken: simulator.APIBreak{Status: 502}, stops: "unanswered"},

@@ -6,7 +6,8 @@
 -- KEYS  1 lanes, 2 lane, 3 chat, 4 lines taken out
 -- ARGV  1 member of 1, 2 now ms, 3 end of the lease ms, 4 line asked for ('' = none), 5 bytes that fit into one
 --       message, 6 ms from one message to the next, 7 ms to hold, 8 lines that fit
--- Returns {'empty'}, {'done'}, {'gone'} (the line asked for was taken out), {'held'}, {'wait', due ms}, {'mine', '1' = word that more waits, selected label, lines …}
+-- Returns {'empty'}, {'done'}, {'gone'} (the line asked for was taken out), {'held'}, {'wait', due ms, '1' = the last try
+--         failed, and due is the next}, {'mine', '1' = word that more waits, selected label, lines …}
 local now, asked = tonumber(ARGV[2]), ARGV[4]
 local function word(other)
   if asked == '' then return other end
@@ -15,7 +16,7 @@ local function word(other)
   end
   return redis.call('ZSCORE', KEYS[4], asked) and 'gone' or 'done'
 end
-local chat = redis.call('HMGET', KEYS[3], 'mn', 'mu', 'tw', 'ls', 'st', 'hd', 'fl', 'sel', 'al')
+local chat = redis.call('HMGET', KEYS[3], 'mn', 'mu', 'tw', 'ls', 'st', 'hd', 'fl', 'sel', 'al', 'po')
 local function number(i) return tonumber(chat[i] or '') or 0 end
 local due = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0)
 if due <= now and number(7) > 0 then -- a lease that nobody ended: its lines may have arrived
@@ -28,7 +29,7 @@ if redis.call('EXISTS', KEYS[2]) == 0 then
   redis.call('ZREM', KEYS[1], ARGV[1])
   return {word('empty')}
 end
-if due > now then return {word(chat[6] == '1' and 'held' or 'wait'), due} end
+if due > now then return {word(chat[6] == '1' and 'held' or 'wait'), due, due == number(10) and '1' or ''} end
 local left = number(1)
 if chat[5] == 'gone' or number(2) <= now then left = 0 end
 local last = left == 1 and number(9) ~= 1 -- who is allowed a single one gets his lines by it

@@ -40,5 +40,6 @@ if not since and (outcome == 'more' or (outcome ~= 'pop' and ARGV[6] == 'empty')
   redis.call('HSET', KEYS[3], 'hd', '1')
 end
 redis.call('ZADD', KEYS[1], due, ARGV[1])
+redis.call('HSET', KEYS[3], 'po', outcome == 'retry' and due or '')
 for i = 1, 2 do redis.call('PEXPIRE', KEYS[i], ARGV[8]) end
 return 1
