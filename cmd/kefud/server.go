@@ -137,8 +137,8 @@ func (s *server) assemble(c *config.Config, registry *prometheus.Registry) error
 }
 
 const (
-	// enoughConnections is as many as anybody needs; a quiet one takes 20 KiB.
-	enoughConnections = 8192
+	// enoughConnections is as many as anybody needs; a quiet one takes 30 KiB.
+	enoughConnections = 16384
 	// otherFiles are left for Redis, WeChat's API and the rest, if there are so many.
 	otherFiles = 512
 )
