@@ -4,8 +4,12 @@
 #
 # Needs Go, git and make. The linters come by `go run`, at the versions below.
 
-GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-GOFUMPT  := mvdan.cc/gofumpt@v0.12.0
+GOLANGCI   := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOFUMPT    := mvdan.cc/gofumpt@v0.12.0
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+CYCLONEDX  := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+COMPOSE    := github.com/compose-spec/compose-go/v2/cmd@v2.16.2
+KUBECTL    := sigs.k8s.io/kubectl-validate@v0.0.4
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
@@ -20,14 +24,14 @@ BENCHTIME := 1s
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint fmt fuzz soak bench clean need unit
+.PHONY: help demo test build lint fmt fuzz soak bench licences sbom reproducible release checkdeploy clean need unit
 # One after the other under -j too: tests on a busy machine fail for no reason.
 .NOTPARALLEL:
 
 STEP = @printf '\n==> %s\n'
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: ## play conversations against a simulated WeChat and show who reached whom
 	@go run ./cmd/kefud demo
@@ -40,11 +44,16 @@ build: ## build one static binary, bin/kefud
 	$(STEP) 'build $(BIN) ($(VERSION), $(COMMIT))'
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o $(BIN) ./cmd/kefud
 
-lint: ## check format, go.mod, go vet and the linters of .golangci.yml
+lint: ## check format, go.mod, modules, workflows, go vet and the linters of .golangci.yml
 	$(STEP) 'format: gofumpt'
 	@sh scripts/format.sh $(GOFUMPT)
 	$(STEP) 'go.mod: complete, and nothing too much'
 	@go mod tidy -diff
+	$(STEP) 'modules: as go.sum has them'
+	@go mod verify
+	$(STEP) 'workflows: actionlint'
+	@go run $(ACTIONLINT) -shellcheck= -pyflakes= .github/workflows/*.yml
+	@! grep -n 'uses:' .github/workflows/*.yml | grep -vE '@[0-9a-f]{40} # v[0-9.]+$$' # by commit, with its version
 	$(STEP) 'go vet'
 	@go vet ./...
 	$(STEP) 'linters: golangci-lint (the first time it is built: some minutes)'
@@ -63,12 +72,33 @@ soak: need ## run what can go wrong in full length (about 2 hours) and write the
 	@failed=0; \
 	KEFUD_SOAK=1 KEFUD_FIGURES=$(CURDIR)/bin/figures go test -count=1 -p 1 -timeout 4h -run '^TestReliable' ./... || failed=1; \
 	sh scripts/figures.sh bin/figures "$$(date +%Y-%m-%d)" || failed=1; \
+	$(MAKE) --no-print-directory reproducible || failed=1; \
 	$(MAKE) --no-print-directory fuzz FUZZTIME=5m || failed=1; \
 	exit $$failed
 
 bench: ## run the benchmarks for BENCHTIME each (1s)
 	$(STEP) 'benchmarks'
 	@go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+
+licences: ## write docs/licences.md, the licences of all that is built in
+	@mkdir -p bin && go run ./internal/licences >bin/licences.md && mv bin/licences.md docs/licences.md
+
+sbom: ## write bin/kefud_SYSTEM.cdx.json, the bills of materials (CycloneDX)
+	@mkdir -p bin && sh scripts/sbom.sh $(CYCLONEDX) bin/kefud_
+
+reproducible: ## build twice, in different folders with different caches, and compare the bytes
+	$(STEP) 'the same source gives the same program'
+	@sh scripts/reproducible.sh
+
+release: ## write archives for every system, their bills of materials and checksums to bin/release
+	$(STEP) 'archives of $(VERSION)'
+	@sh scripts/release.sh $(VERSION) $(COMMIT) bin/release
+	@sh scripts/sbom.sh $(CYCLONEDX) bin/release/kefud_$(VERSION)_
+	@cd bin/release && sha256sum -- * >../SHA256SUMS && mv ../SHA256SUMS . && cat SHA256SUMS
+
+checkdeploy: ## check the files of deploy/ with the programs that they are for
+	@sh scripts/need.sh nginx caddy promtool
+	@COMPOSE=$(COMPOSE) KUBECTL=$(KUBECTL) sh scripts/checkdeploy.sh
 
 clean: ## remove what was built
 	rm -rf bin

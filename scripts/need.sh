@@ -6,6 +6,9 @@ set -eu
 package() {
 	case $1 in
 	redis-server) echo redis-server ;;
+	nginx) echo nginx-light ;;
+	caddy) echo caddy ;;
+	promtool) echo prometheus ;;
 	cc | gcc | clang) echo gcc libc6-dev ;;
 	*) echo "need.sh: no package known for $1" >&2 && return 1 ;;
 	esac

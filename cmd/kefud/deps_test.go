@@ -42,6 +42,7 @@ var houses = []house{
 	{pkg: "kefud/router", may: []string{"kefud/kefu"}, reason: "router decides; store, presence and forwarders reach it through its own interfaces"},
 	{pkg: "kefud/store", may: []string{"kefud/kefu"}, reason: "store keeps what it is told and decides nothing but who wins a race"},
 	{pkg: "kefud/wechat", may: []string{"kefud/kefu"}, reason: "wechat translates between WeChat's words and ours and knows nobody who uses them"},
+	{pkg: "kefud/internal/licences", reason: "licences lists what is built into the program, and is no part of it"},
 	{pkg: "kefud/internal/redistest", reason: "redistest starts a Redis for anybody's tests, so it depends on nobody"},
 	{pkg: "kefud/internal/soak", reason: "soak says how long anybody's tests last, so it depends on nobody"},
 	{pkg: "kefud/internal/simulator", reason: "simulator plays WeChat by WeChat's documents: sharing code with the server would hide the server's mistakes"},
