@@ -15,7 +15,7 @@ nginx -t -c "$work/nginx.conf"
 
 step 'Caddy'
 caddy validate --adapter caddyfile --config deploy/Caddyfile 2>"$work/caddy" || { cat "$work/caddy" >&2 && exit 1; }
-caddy fmt --diff deploy/Caddyfile
+caddy fmt deploy/Caddyfile | cmp - deploy/Caddyfile
 
 step 'Prometheus'
 promtool check rules deploy/prometheus/alerts.yaml
