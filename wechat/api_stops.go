@@ -42,7 +42,9 @@ type stops struct {
 
 func newStops(app kefu.AppID, gauge *prometheus.GaugeVec) *stops {
 	gauge.DeletePartialMatch(prometheus.Labels{"app": string(app)}) // those of the credential before
-	return &stops{gauge: gauge.MustCurryWith(prometheus.Labels{"app": string(app)}), now: map[[2]string]Stop{}}
+	s := &stops{gauge: gauge.MustCurryWith(prometheus.Labels{"app": string(app)}), now: map[[2]string]Stop{}}
+	s.gauge.WithLabelValues(opSend, unansweredWhy).Set(0) // there from the start, for whoever watches it
+	return s
 }
 
 // begin notes that calls are stopped, or why they still are.

@@ -372,18 +372,19 @@ func TestClientMetrics(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]float64{
-		"kefud_wechat_calls_total shop send ok":    3,
-		"kefud_wechat_calls_total shop send token": 1,
-		"kefud_wechat_calls_total shop token ok":   2,
-		"kefud_wechat_call_seconds send":           4,
-		"kefud_wechat_call_seconds token":          2,
+		"kefud_wechat_calls_total shop send ok":     3,
+		"kefud_wechat_calls_total shop send token":  1,
+		"kefud_wechat_calls_total shop token ok":    2,
+		"kefud_wechat_call_seconds send":            4,
+		"kefud_wechat_call_seconds token":           2,
+		"kefud_wechat_stopped shop send unanswered": 0,
 	} {
 		if got[name] != want {
 			t.Errorf("%s = %v, want %v", name, got[name], want)
 		}
 	}
-	if len(got) != 5 {
-		t.Errorf("metrics %v, want 5", got)
+	if len(got) != 6 {
+		t.Errorf("metrics %v, want 6", got)
 	}
 }
 

@@ -93,13 +93,13 @@ func TestEveryAlertHasItsRunbook(t *testing.T) {
 // and after Redis was lost.
 func pageOfDesk(t *testing.T) string {
 	redis := redistest.Start(t)
-	r := start(t, rigOptions{config: smallConfig, redis: redis})
-	c := r.somebody("shop")
-	r.tap(c, "cs1")
-	r.hears(c, "greeting wang of presale")
+	f := launchFleet(t, 1, rigOptions{config: smallConfig, redis: redis})
+	c := f.somebody("shop")
+	f.tap(c, "cs1")
+	f.hears(c, "greeting wang of presale")
 	redis.Kill()
-	r.tap(r.somebody("shop"), "cs1")
-	_, page := get(t, r.url+"/metrics", nil)
+	f.tap(f.somebody("shop"), "cs1")
+	_, page := get(t, f.url+"/metrics", nil)
 	return page
 }
 

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"kefud/internal/redistest"
 )
 
 // signed is the query of a request that WeChat signs with the token.
@@ -147,12 +145,7 @@ func TestMetricsHaveTheNamesOfTheREADME(t *testing.T) {
 	if len(names) < 8 {
 		t.Fatalf("README names %d metrics", len(names))
 	}
-	redis := redistest.Start(t)
-	r := start(t, rigOptions{config: smallConfig, redis: redis})
-	r.tap(r.somebody("shop"), "cs1")
-	redis.Kill()
-	r.tap(r.somebody("shop"), "cs1")
-	_, page := get(t, r.url+"/metrics", nil)
+	page := pageOfDesk(t)
 	for _, name := range names {
 		if !regexp.MustCompile("(?m)^" + name[1] + `(_count|_bucket)?[{ ]`).MatchString(page) {
 			t.Errorf("/metrics has no %s", name[1])
