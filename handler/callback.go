@@ -65,7 +65,7 @@ func (h *handler) callback(c *gin.Context) {
 		h.refuse(c, app, refusedAddress)
 		return
 	}
-	push, err := open(c, codec)
+	push, err := h.open(c, codec)
 	if err != nil {
 		h.refuse(c, app, reasonOf(err))
 		return
@@ -75,6 +75,7 @@ func (h *handler) callback(c *gin.Context) {
 	defer cancel()
 	decision := h.Router.Route(ctx, push.Message)
 	body, contentType := seal(codec, push, &decision)
+	h.part(c) // the end may have begun meanwhile
 	c.Data(http.StatusOK, contentType, body)
 	h.observe(push.Message, decision, h.Now().Sub(start))
 }
@@ -93,12 +94,12 @@ func (h *handler) fromWeChat(c *gin.Context) bool {
 var errTooLarge = errors.New("body over 256 KiB")
 
 // open reads the body only after the query's signature holds.
-func open(c *gin.Context, codec *wechat.Codec) (wechat.Push, error) {
+func (h *handler) open(c *gin.Context, codec *wechat.Codec) (wechat.Push, error) {
 	q := query(c)
 	if err := codec.Verify(q); err != nil {
 		return wechat.Push{}, err
 	}
-	body, err := read(c, maxBody)
+	body, err := h.read(c, maxBody)
 	if err != nil {
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 			return wechat.Push{}, errTooLarge
@@ -119,10 +120,11 @@ func closeUnread(c *gin.Context) {
 }
 
 // read takes a body of so many bytes at most.
-func read(c *gin.Context, limit int64) ([]byte, error) {
+func (h *handler) read(c *gin.Context, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, limit))
 	if err == nil {
 		c.Writer.Header().Del("Connection")
+		h.part(c)
 	}
 	return body, err
 }

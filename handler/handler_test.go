@@ -346,15 +346,29 @@ func TestProbes(t *testing.T) {
 func TestAnswersEndTheirConnectionsWhenTheServerIsAboutToEnd(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	for _, path := range []string{"/healthz", "/readyz", "/nowhere"} {
+	for _, tt := range []struct{ method, path, body string }{
+		{http.MethodGet, "/healthz", ""},
+		{http.MethodGet, "/readyz", ""},
+		{http.MethodGet, "/nowhere", ""},
+		{http.MethodPost, sign(), push("1")},
+		{http.MethodPost, "/api/getCustomerServiceUrl", `{"customerId":"cs1"}`},
+	} {
 		r.stops = false
-		if got := r.do(t, http.MethodGet, path, "").Header().Get("Connection"); got != "" {
-			t.Errorf("%s: Connection: %s, and it goes on", path, got)
+		if got := r.do(t, tt.method, tt.path, tt.body).Header().Get("Connection"); got != "" {
+			t.Errorf("%s: Connection: %s, and it goes on", tt.path, got)
 		}
 		r.stops = true
-		if got := r.do(t, http.MethodGet, path, "").Header().Get("Connection"); got != "close" {
-			t.Errorf("%s: Connection: %q, want close", path, got)
+		if got := r.do(t, tt.method, tt.path, tt.body).Header().Get("Connection"); got != "close" {
+			t.Errorf("%s: Connection: %q, want close", tt.path, got)
 		}
+	}
+	r.stops = false
+	r.route = func(context.Context, kefu.Message) kefu.Decision {
+		r.stops = true
+		return kefu.Decision{Answer: kefu.Answer{Way: kefu.WayPlain}, At: time.Unix(1, 0)}
+	}
+	if got := r.do(t, http.MethodPost, sign(), push("2")).Header().Get("Connection"); got != "close" {
+		t.Errorf("the end begins while a push is answered: Connection: %q, want close", got)
 	}
 }
 

@@ -15,7 +15,7 @@ func (h *handler) link(c *gin.Context) {
 	var ask struct {
 		CustomerID json.RawMessage `json:"customerId"`
 	}
-	body, err := read(c, maxLinkBody)
+	body, err := h.read(c, maxLinkBody)
 	if err == nil {
 		err = json.NewDecoder(bytes.NewReader(body)).Decode(&ask)
 	}
