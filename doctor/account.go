@@ -165,6 +165,10 @@ func checkArrival(s *Setup, a *App, f *Facts) []Finding {
 		t.add(Warn, id, fmt.Sprintf("the running server has refused all %d requests that came for this app: they do not fit its token, key or mode", got.Refused),
 			"compare Token, EncodingAESKey and mode with "+a.menuPush()+"; a captured push tells which it is: kefud doctor --push FILE")
 		return t.found
+	case got.Strange > 0:
+		t.add(Warn, id, fmt.Sprintf("the running server has refused all %d requests that came for this app: they came from addresses that are not WeChat's", got.Strange),
+			"with a proxy in front, name it in trusted_proxies: else all comes from it; or set wechat.callback_addresses: any")
+		return t.found
 	case !last.IsZero():
 		t.ok(id, "customers' messages come here: one was last given to an agent at %s", last.Local().Format(time.DateTime))
 		return t.found

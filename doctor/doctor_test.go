@@ -235,6 +235,7 @@ var cases = []struct {
 	}, "app.pushes", "app shop", OK, "come here", ""},
 	{"pushes arrive now", func(p *patient) { p.Ready.Pushes = map[kefu.AppID]Pushes{"shop": {Answered: 2, Refused: 1}} }, "app.pushes", "app shop", OK, "answered 2 pushes", ""},
 	{"pushes are refused", func(p *patient) { p.Ready.Pushes = map[kefu.AppID]Pushes{"shop": {Refused: 3}} }, "app.pushes", "app shop", Warn, "refused all 3", "--push FILE"},
+	{"pushes come from elsewhere", func(p *patient) { p.Ready.Pushes = map[kefu.AppID]Pushes{"shop": {Strange: 4}} }, "app.pushes", "app shop", Warn, "refused all 4", "trusted_proxies"},
 	{"pushes go somewhere", nil, "app.pushes", "app shop", Unchecked, "not checkable from here", "「第三方设置」"},
 
 	{"a mini-program that names", func(p *patient) { p.Apps[0].AlwaysNames = true }, "app.designated", "app shop", Warn, "documents no such element", "auto"},

@@ -18,8 +18,9 @@ type Readiness struct {
 	Pushes map[kefu.AppID]Pushes
 }
 
-// Pushes are what has come to an app's URL since the server's start.
-type Pushes struct{ Answered, Refused int }
+// Pushes are what has come to an app's URL since the server's start. Strange are
+// those that were refused for the address they came from.
+type Pushes struct{ Answered, Refused, Strange int }
 
 // checkListen looks at how the server stands in the network, and in time.
 func checkListen(s *Setup) []Finding {

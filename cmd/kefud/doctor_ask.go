@@ -101,7 +101,7 @@ func newObservers(c *config.Config) (doctor.Observers, func() error, error) {
 		return doctor.Observers{}, nil, errors.Join(err, inspector.Close())
 	}
 	return doctor.Observers{
-		Store: &storeObserver{config: c, inspector: inspector}, WeChat: wechatObserver{client}, Server: serverObserver{c.Listen},
+		Store: &storeObserver{config: c, inspector: inspector}, WeChat: wechatObserver{client}, Server: serverObserver{c.Listen, c.Admin.Listen},
 	}, inspector.Close, nil
 }
 

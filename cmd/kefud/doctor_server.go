@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,7 +19,10 @@ import (
 )
 
 // A serverObserver asks the server that listens where the configuration says.
-type serverObserver struct{ listen string }
+type serverObserver struct {
+	listen string
+	admin  string // where /metrics is; "" = there, too
+}
 
 // Ready implements doctor.Server.
 func (s serverObserver) Ready(ctx context.Context) (doctor.Readiness, error) {
@@ -42,10 +46,22 @@ func (s serverObserver) Ready(ctx context.Context) (doctor.Readiness, error) {
 		}
 	}
 	slices.Sort(out.Faults)
-	if _, page, err := fetch(ctx, address+"/metrics"); err == nil { // a proxy may keep it from us
-		out.Pushes = countPushes(page)
-	}
+	out.Pushes = s.pushes(ctx)
 	return out, nil
+}
+
+// pushes tells what has come to the server; nil if it does not say, which a proxy
+// may keep from us.
+func (s serverObserver) pushes(ctx context.Context) map[kefu.AppID]doctor.Pushes {
+	address, err := reachable(cmp.Or(s.admin, s.listen))
+	if err != nil {
+		return nil
+	}
+	status, page, err := fetch(ctx, address+"/metrics")
+	if err != nil || status != http.StatusOK {
+		return nil
+	}
+	return countPushes(page)
 }
 
 // fetch gets a page. Its error does not repeat the address.
@@ -67,23 +83,26 @@ func fetch(ctx context.Context, address string) (int, []byte, error) {
 	return resp.StatusCode, page, err
 }
 
-var callbackCount = regexp.MustCompile(`(?m)^kefud_callbacks_total\{app="([^"]*)",kind="([^"]*)",outcome="[^"]*"\} ([0-9.e+]+)$`)
+var callbackCount = regexp.MustCompile(`(?m)^kefud_callbacks_total\{app="([^"]*)",kind="([^"]*)",outcome="([^"]*)"\} ([0-9.e+]+)$`)
 
 // countPushes reads from a server's metrics what has come to each app. WeChat's
 // check of the URL is no push.
 func countPushes(page []byte) map[kefu.AppID]doctor.Pushes {
 	out := map[kefu.AppID]doctor.Pushes{}
 	for _, m := range callbackCount.FindAllSubmatch(page, -1) {
-		n, err := strconv.ParseFloat(string(m[3]), 64)
+		n, err := strconv.ParseFloat(string(m[4]), 64)
 		if err != nil || string(m[2]) == "verify" {
 			continue
 		}
 		app := kefu.AppID(m[1])
 		p := out[app]
-		if string(m[2]) == "none" {
-			p.Refused += int(n)
-		} else {
+		switch {
+		case string(m[2]) != "none":
 			p.Answered += int(n)
+		case string(m[3]) == "address":
+			p.Strange += int(n)
+		default:
+			p.Refused += int(n)
 		}
 		out[app] = p
 	}

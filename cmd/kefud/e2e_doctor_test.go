@@ -37,7 +37,7 @@ const doctorConfig = `
 listen: "${LISTEN:-127.0.0.1:1}"
 redis: {addrs: "${ADDR:-}", username: "${REDIS_USER:-}", password: "${REDIS_PASSWORD:-}", key_prefix: e2e, partitions: "${PARTITIONS:-16}"}
 wechat: {api_base: "${API}"}
-admin: {token: "${ADMIN}"}
+admin: {listen: "${ADMIN_LISTEN:-}", token: "${ADMIN}"}
 agents:
   - {id: wang, name: 王小姐, relay: {app: board}}
   - {id: li, name: 李先生, desk: {app: account, account: "${LI}"}}
@@ -309,6 +309,25 @@ func TestDoctorLeavesARunningServerAlone(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What has come to a server is found where its administration is.
+func TestDoctorAsksAdministrationWhereItIs(t *testing.T) {
+	t.Parallel()
+	b, _ := newBed(t)
+	b.env["ADMIN_LISTEN"] = freePort(t)
+	env := []string{"LISTEN=127.0.0.1:0"}
+	for name, value := range b.env {
+		env = append(env, name+"="+value)
+	}
+	address := launch(t, env, "serve", "--config", b.path).serving()
+	b.taken.pass.Store(true)
+	must(t, b.shop.SetTargets(address+"/wechat/shop"))
+	must(t, b.shop.SetMode(simulator.Safe, shopKey))
+	_, err := b.box.Customer(b.shop, customerOpenid).Say(t.Context(), "在吗")
+	must(t, err)
+	got := b.doctor(map[string]string{"LISTEN": strings.TrimPrefix(address, "http://")})
+	got.tells(t, "ok", "app shop", "has answered 1 pushes")
 }
 
 func TestDoctorFindsWhatIsWrong(t *testing.T) {
