@@ -96,6 +96,39 @@ func stoppedGauge(t *testing.T, reg *prometheus.Registry) float64 {
 	return sum
 }
 
+// Nobody is told of stops of an app that is gone, or of the credential it had
+// before, not even by calls that were on their way then.
+func TestStopsEndWithTheCredential(t *testing.T) {
+	t.Parallel()
+	for name, apps := range map[string][]Credential{
+		"gone":                 nil,
+		"another app_id":       {{App: "shop", AppID: "wx-other", Secret: fakeAPISecret}},
+		"another in its place": {{App: "other", AppID: fakeAPIAppID, Secret: fakeAPISecret}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFakeAPI(t)
+			reg := prometheus.NewRegistry()
+			c := f.client(func(o *ClientOptions) { o.Registerer = reg })
+			fakeAPIWarm(t, f, c, fakeAPIAnswers(`{"errcode":45009,"errmsg":"quota"}`))
+			fakeAPIError(t, fakeAPISend(t, c))
+			old := c.account("shop")
+			late, e := old.gates[opOnlineList].admit()
+			if e != nil || stoppedGauge(t, reg) != 1 {
+				t.Fatalf("the gauge is %v, %v", stoppedGauge(t, reg), e)
+			}
+			c.SetApps(apps)
+			if v := stoppedGauge(t, reg); v != 0 {
+				t.Errorf("the gauge is %v", v)
+			}
+			old.gates[opOnlineList].settle(late, &APIError{Op: opOnlineList, App: "shop", Code: 45009, Status: 200})
+			if v := stoppedGauge(t, reg); v != 0 || len(c.Stopped("shop")) != 0 {
+				t.Errorf("after a call that was on its way the gauge is %v, stopped: %+v", v, c.Stopped("shop"))
+			}
+		})
+	}
+}
+
 // What WeChat refuses to one customer does not stop the others; and it shows that
 // the app is not refused any more.
 func TestGateKnowsWhomAnErrcodeConcerns(t *testing.T) {

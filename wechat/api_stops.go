@@ -32,25 +32,39 @@ func (c *Client) Stopped(app kefu.AppID) []Stop {
 	return a.stops.all()
 }
 
-// stops keeps the stops of one app.
+// stops keeps the stops of one app with one credential.
 type stops struct {
-	gauge *prometheus.GaugeVec // without the app's label
+	gauge  *prometheus.GaugeVec // without the app's label
+	remove func()               // what the gauge shows of the app
 
-	mu  sync.Mutex
-	now map[[2]string]Stop
+	mu   sync.Mutex
+	now  map[[2]string]Stop
+	over bool // the app is gone, or has another credential: calls that are still under way tell nobody
 }
 
 func newStops(app kefu.AppID, gauge *prometheus.GaugeVec) *stops {
-	gauge.DeletePartialMatch(prometheus.Labels{"app": string(app)}) // those of the credential before
-	s := &stops{gauge: gauge.MustCurryWith(prometheus.Labels{"app": string(app)}), now: map[[2]string]Stop{}}
+	mine := prometheus.Labels{"app": string(app)}
+	s := &stops{gauge: gauge.MustCurryWith(mine), remove: func() { gauge.DeletePartialMatch(mine) }, now: map[[2]string]Stop{}}
 	s.gauge.WithLabelValues(opSend, unansweredWhy).Set(0) // there from the start, for whoever watches it
 	return s
+}
+
+// retire takes back what the gauge shows.
+func (s *stops) retire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	s.now = map[[2]string]Stop{}
+	s.remove()
 }
 
 // begin notes that calls are stopped, or why they still are.
 func (s *stops) begin(op, why string, e *APIError, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.over {
+		return
+	}
 	key := [2]string{op, why}
 	stop, ok := s.now[key]
 	if !ok {

@@ -115,11 +115,19 @@ func (c *Client) SetApps(creds []Credential) {
 	defer c.mu.Unlock()
 	accounts := make(map[kefu.AppID]*account, len(creds))
 	for _, cred := range creds {
-		a := c.accounts[cred.App]
-		if a == nil || a.cred != cred {
-			a = c.newAccount(cred)
+		if a := c.accounts[cred.App]; a != nil && a.cred == cred {
+			accounts[cred.App] = a
 		}
-		accounts[cred.App] = a
+	}
+	for app, a := range c.accounts {
+		if accounts[app] != a {
+			a.stops.retire()
+		}
+	}
+	for _, cred := range creds {
+		if accounts[cred.App] == nil {
+			accounts[cred.App] = c.newAccount(cred)
+		}
 	}
 	c.accounts = accounts
 }
