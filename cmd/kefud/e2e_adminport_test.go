@@ -111,6 +111,21 @@ func TestReliableAdminPort(t *testing.T) {
 	soak.Measured(t, "admin-port", "%d requests at two addresses, each answered at the right one alone", asked)
 }
 
+// What Go's HTTP server has to say of administration goes the log's way: on stderr
+// itself it would wait for whoever reads that.
+func TestAdminPortTellsTheLog(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, rigOptions{config: apart(smallConfig), env: map[string]string{"ADMIN": "127.0.0.1:0"}})
+	to := r.server.admin.http.ErrorLog
+	if to == nil {
+		t.Fatal("it goes to stderr")
+	}
+	const said = "accept: too many open files"
+	if to.Print(said); !strings.Contains(r.log.String(), said) {
+		t.Errorf("%q is not in the log", said)
+	}
+}
+
 // The commands that ask a server find its administration by the configuration,
 // and the health check the server itself.
 func TestReliableAdminPortIsFound(t *testing.T) {

@@ -129,10 +129,12 @@ func (s *server) assemble(c *config.Config, registry *prometheus.Registry) error
 		return fmt.Errorf("build HTTP handler: %w", err)
 	}
 	s.http = handler.NewServer(c.Listen, h)
-	s.http.ErrorLog = log.New(&httpLog{log: s.log}, "", 0)
+	s.http.ErrorLog = s.httpLog()
 	s.crowd = handler.NewCrowd(mostConnections(descriptors()), s.log, registry)
 	s.crowd.Attend(s.http)
-	s.admin = newAdminPort(c.Admin.Listen, h.Admin())
+	if s.admin = newAdminPort(c.Admin.Listen, h.Admin()); s.admin != nil {
+		s.admin.http.ErrorLog = s.httpLog()
+	}
 	return nil
 }
 
@@ -155,6 +157,8 @@ func mostConnections(descriptors uint64) int {
 // An httpLog takes the lines of Go's HTTP server, which would go to stderr past the
 // log, and wait for it.
 type httpLog struct{ log zerolog.Logger }
+
+func (s *server) httpLog() *log.Logger { return log.New(&httpLog{log: s.log}, "", 0) }
 
 // Write takes one line. It may hold what somebody sent, and so is for debugging only.
 func (l *httpLog) Write(line []byte) (int, error) {
