@@ -132,8 +132,8 @@ var cases = []struct {
 	do      string
 }{
 	{"secrets for everybody", func(p *patient) { p.File.Mode = 0o644 }, "config.mode", "config", Fail, "shop.token", "chmod 600 config.yaml"},
-	{"secrets for the group", func(p *patient) { p.File.Mode = 0o640 }, "config.mode", "config", Warn, "0640", "chmod 600"},
-	{"anybody writes", func(p *patient) { p.File.Mode, p.File.Literals = 0o666, nil }, "config.mode", "config", Fail, "change it", "chmod 600"},
+	{"secrets for the group", func(p *patient) { p.File.Mode = 0o640 }, "config.mode", "config", Warn, "0640", "chown it to the user who runs kefud"},
+	{"anybody writes", func(p *patient) { p.File.Mode, p.File.Literals = 0o666, nil }, "config.mode", "config", Fail, "change it", "chmod go-w config.yaml"},
 	{"no secrets", func(p *patient) { p.File.Mode, p.File.Literals = 0o644, nil }, "config.mode", "config", OK, "no secret", ""},
 	{"no admin token", func(p *patient) { p.AdminToken = "" }, "config.admin_token", "admin", OK, "403", ""},
 	{"no admin token, embedded", func(p *patient) { p.AdminToken, p.Embedded = "", true }, "config.admin_token", "admin", Warn, "without a Redis", "KEFUD_ADMIN_TOKEN"},
@@ -158,6 +158,10 @@ var cases = []struct {
 	{"port 443", func(p *patient) { p.Listen = ":443" }, "server.port", "server", Warn, "no TLS itself", "TLS proxy"},
 	{"everybody is a proxy", func(p *patient) { p.TrustedProxies = []string{"0.0.0.0/0"} }, "server.proxies", "server", Warn, "0.0.0.0/0", "your proxies"},
 	{"a proxy", func(p *patient) { p.TrustedProxies = []string{"10.0.0.1"} }, "server.proxies", "server", OK, "10.0.0.1", ""},
+	{"WeChat alone, behind a proxy that is not named", func(p *patient) { p.FromWeChat, p.Listen = true, "127.0.0.1:8080" }, "server.addresses", "server", Fail, "every push will be refused", "trusted_proxies"},
+	{"WeChat alone, perhaps behind a proxy", func(p *patient) { p.FromWeChat, p.Listen = true, ":8080" }, "server.addresses", "server", Warn, "if there is a proxy", "trusted_proxies"},
+	{"WeChat alone, behind a proxy", func(p *patient) { p.FromWeChat, p.TrustedProxies = true, []string{"10.0.0.1"} }, "server.addresses", "server", OK, "alone", ""},
+	{"WeChat alone, without a proxy", func(p *patient) { p.FromWeChat, p.Listen = true, ":80" }, "server.addresses", "server", OK, "alone", ""},
 	{"a slow API", func(p *patient) { p.APITimeout = 3 * time.Second }, "server.budget", "server", Warn, "3s", "below reply_budget"},
 	{"no server", func(p *patient) { p.ReadyErr = errors.New("refused") }, "server.ready", "server", Unchecked, "refused", "kefud serve"},
 	{"not ready", func(p *patient) { p.Ready = Readiness{Status: "starting"} }, "server.ready", "server", Warn, "starting", "log"},

@@ -27,10 +27,10 @@ func checkFile(f *File) []Finding {
 	t := about("config")
 	t.ok("config.read", "%s can be read, and nothing in it is wrong", f.Path)
 	keys, mode := strings.Join(f.Literals, ", "), f.Mode.Perm()
-	closeIt := "chmod 600 " + f.Path + ", or keep the secrets in the environment: ${NAME}"
+	closeIt := "chmod 600 " + f.Path + " and chown it to the user who runs kefud, or keep the secrets in the environment: ${NAME}"
 	switch {
 	case mode&writableByOthers != 0:
-		t.add(Fail, "config.mode", fmt.Sprintf("the file's mode is %04o: others can change it", mode), "chmod 600 "+f.Path)
+		t.add(Fail, "config.mode", fmt.Sprintf("the file's mode is %04o: others can change it", mode), "chmod go-w "+f.Path) // 600 may keep it from the user who runs kefud
 	case len(f.Literals) > 0 && mode&readableByOthers != 0:
 		t.add(Fail, "config.mode", fmt.Sprintf("the file's mode is %04o: everybody on this machine can read the secrets in it (%s)", mode, keys), closeIt)
 	case len(f.Literals) > 0 && mode&readableByGroup != 0:
@@ -50,7 +50,7 @@ func checkAdmin(s *Setup) []Finding {
 	do := "set admin.token (KEFUD_ADMIN_TOKEN): " + howToDraw
 	switch n := len(s.AdminToken); {
 	case n == 0 && s.Embedded:
-		t.add(Warn, id, "there is no admin.token, and without a Redis nobody can ask this server anything: kefud agents, explain, export and forget do not work", do)
+		t.add(Warn, id, "there is no admin.token, and without a Redis nobody can ask this server anything: kefud agents, outbox, explain, export and forget do not work", do)
 	case n == 0:
 		t.ok(id, "there is no admin.token: /api/v1 answers 403; the commands go by Redis")
 	case n < worthless:

@@ -35,6 +35,9 @@ func checkListen(s *Setup) []Finding {
 		t.ok("server.port", "it listens at %s; WeChat calls ports 80 and 443 only, so a TLS proxy in front has to pass /wechat/ on to it", s.Listen)
 	}
 	checkProxies(t, s.TrustedProxies, host)
+	if s.FromWeChat {
+		checkAddresses(t, s.TrustedProxies, host, port)
+	}
 	if s.APITimeout >= s.ReplyBudget {
 		t.add(Warn, "server.budget", fmt.Sprintf("wechat.timeout (%s) is not less than reply_budget (%s): one slow call of the API uses up the time of an answer", s.APITimeout, s.ReplyBudget),
 			"set wechat.timeout below reply_budget, such as 2s and 2500ms")
@@ -59,6 +62,23 @@ func checkProxies(t *topic, proxies []string, host string) {
 		t.ok("server.proxies", "nobody's X-Forwarded-For is believed: addresses in the log are the proxy's (trusted_proxies: 127.0.0.1 would show the callers')")
 	default:
 		t.ok("server.proxies", "nobody's X-Forwarded-For is believed")
+	}
+}
+
+// checkAddresses looks whether those who push are seen at all, where WeChat alone
+// is let in: what comes by a proxy that is not believed comes from the proxy.
+func checkAddresses(t *topic, proxies []string, host, port string) {
+	const id, text, do = "server.addresses", "wechat.callback_addresses is wechat and trusted_proxies names nobody", "name the proxy in trusted_proxies, or set wechat.callback_addresses: any"
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case len(proxies) > 0:
+		t.ok(id, "pushes are let in from WeChat's addresses alone")
+	case err == nil && ip.IsLoopback():
+		t.add(Fail, id, text+": all that comes to "+host+" comes from a proxy, and every push will be refused with 403", do)
+	case port != "80":
+		t.add(Warn, id, text+": if there is a proxy in front, every push will be refused with 403", do)
+	default:
+		t.ok(id, "pushes are let in from WeChat's addresses alone")
 	}
 }
 

@@ -13,6 +13,7 @@ type Setup struct {
 	File           File
 	Listen         string
 	TrustedProxies []string
+	FromWeChat     bool // pushes are let in from WeChat's addresses alone
 	ReplyBudget    time.Duration
 	APITimeout     time.Duration
 	PushMaxAge     time.Duration // 0 = any

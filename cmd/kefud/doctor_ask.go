@@ -63,6 +63,7 @@ func inspectFile(path string, c *config.Config) (doctor.File, error) {
 func newSetup(file doctor.File, c *config.Config, t *kefu.Table) *doctor.Setup {
 	s := &doctor.Setup{
 		File: file, Listen: c.Listen, TrustedProxies: c.TrustedProxies, ReplyBudget: c.ReplyBudget,
+		FromWeChat: c.WeChat.CallbackAddresses == config.AddressesWeChat,
 		APITimeout: c.WeChat.Timeout, PushMaxAge: c.PushMaxAge, AdminToken: c.Admin.Token.Reveal(),
 		Embedded: len(c.Redis.Addrs) == 0, Prefix: c.Redis.KeyPrefix, Partitions: c.Redis.Partitions, Table: t,
 	}
