@@ -20,7 +20,7 @@ import (
 // adminTimeout is how long a command waits for Redis or a server.
 const adminTimeout = 10 * time.Second
 
-const serverHelp = "ask this server, such as http://127.0.0.1:8080, instead of Redis"
+const serverHelp = "ask the administration of this server, such as http://127.0.0.1:8080, instead of Redis"
 
 // An adminClient asks a running server's /api/v1.
 type adminClient struct {

@@ -59,7 +59,7 @@ or one given with --server, is asked over HTTP with admin.token.`,
 	list.Flags().BoolVar(&f.buried, "buried", false, "only what was given up")
 	list.Flags().BoolVar(&f.waiting, "waiting", false, "only what is still to be sent")
 	list.Flags().BoolVar(&f.json, "json", false, "as JSON objects, one a line")
-	list.Flags().IntVar(&f.limit, "limit", listDefault, fmt.Sprintf("list so many at most, up to %d", listMost))
+	list.Flags().IntVar(&f.limit, "limit", listDefault, fmt.Sprintf("list so many of each state at most, up to %d", listMost))
 	retry := &cobra.Command{
 		Use: "retry ID… | --all", Short: "Put buried deliveries back to be sent, if they still may be",
 		Example: "  kefud outbox retry 3.9f86d081.1795600000000-1a\n  kefud outbox retry --all --app shop",
