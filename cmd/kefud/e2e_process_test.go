@@ -99,6 +99,26 @@ func TestSIGTERMUnderLoadLosesNoAnswer(t *testing.T) {
 	}
 }
 
+// A start takes its time while Redis does not answer; whoever asks for a reload
+// meanwhile does not end it.
+func TestSIGHUPDoesNotEndAStart(t *testing.T) {
+	t.Parallel()
+	silent, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	must(t, err)
+	defer silent.Close() //nolint:errcheck // it is closed once
+	p := launch(t, []string{"ADDR=" + silent.Addr().String()}, "serve", "--config", file(t, "config.yaml", smallConfig))
+	conn, err := silent.Accept()
+	must(t, err)
+	defer conn.Close() //nolint:errcheck // nothing was said on it
+	p.signal(syscall.SIGHUP)
+	p.serving()
+	eventually(t, "the file is read again", func() bool { return strings.Contains(p.log.String(), "config reloaded") })
+	p.signal(syscall.SIGTERM)
+	if code := p.exit(patience); code != exitDone {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 func TestSIGHUPTakesOverAGoodFileAndNothingOfABrokenOne(t *testing.T) {
 	t.Parallel()
 	f := launchFleet(t, 1, rigOptions{config: smallConfig})

@@ -43,6 +43,11 @@ changes nothing.`,
 }
 
 func (p *program) serve(ctx context.Context, path string) error {
+	// From the very first: it ends a process that does not wait for it, and the start
+	// may take its time.
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	c, err := config.Load(path, p.env)
 	if err != nil {
 		return err
@@ -65,9 +70,6 @@ func (p *program) serve(ctx context.Context, path string) error {
 	if s.store.Health().Embedded {
 		log.Warn().Msg("embedded store: its state ends with this process; set redis.addrs for more")
 	}
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
 	ended := make(chan struct{})
 	defer close(ended)
 	go func() {
