@@ -79,14 +79,28 @@ func (g *gate) settle(turn uint64, e *APIError) {
 			g.log.Warn().Err(e).Int("refusals", g.refusals).Msg("WeChat still refuses all calls of the app")
 		}
 	case !whole && turn == g.turn && g.refusals > 0 && (e == nil || e.taken()):
-		g.turn++
-		g.refusals = 0
-		g.stops.end(g.op, g.last.Reason())
+		g.reopen()
 		g.log.Info().Msg("WeChat takes calls of the app again")
 	}
 	if whole && !g.paced {
 		e.wait = max(0, g.until.Sub(now))
 	}
+}
+
+// open lets all calls through again, until the next is refused.
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.refusals > 0 {
+		g.reopen()
+	}
+}
+
+// reopen forgets the refusals. Locked.
+func (g *gate) reopen() {
+	g.turn++
+	g.refusals = 0
+	g.stops.end(g.op, g.last.Reason())
 }
 
 // rest puts the next call off. Locked.

@@ -129,6 +129,41 @@ func TestStopsEndWithTheCredential(t *testing.T) {
 	}
 }
 
+// Who has got the token of another replica waits for no fetch of his own any more,
+// and does not make one for hours.
+func TestStopOfTokensEndsWithASharedOne(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]func(http.ResponseWriter, *http.Request) bool{
+		"ip_not_allowed": fakeAPIAnswers(`{"errcode":40164,"errmsg":"not in whitelist"}`),
+		"unanswered":     func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(http.StatusBadGateway); return true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFakeAPI(t)
+			cache, reg := newFakeAPICache(), prometheus.NewRegistry()
+			share := func(o *ClientOptions) { o.Tokens = cache }
+			a, b := f.client(share), f.client(share, func(o *ClientOptions) { o.Registerer = reg })
+			f.set(func(f *fakeAPI) { f.before = answer })
+			for range breakerLimit {
+				fakeAPIError(t, fakeAPISend(t, b))
+				f.clock.Advance(maxPause)
+			}
+			if got := b.Stopped("shop"); len(got) != 1 || got[0].Op != "token" || got[0].Why != name {
+				t.Fatalf("stopped: %+v", got)
+			}
+			f.set(func(f *fakeAPI) { f.before = nil })
+			for _, c := range []*Client{a, b} {
+				if err := fakeAPISend(t, c); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if v := stoppedGauge(t, reg); v != 0 || len(b.Stopped("shop")) != 0 {
+				t.Errorf("the gauge is %v, stopped: %+v", v, b.Stopped("shop"))
+			}
+		})
+	}
+}
+
 // What WeChat refuses to one customer does not stop the others; and it shows that
 // the app is not refused any more.
 func TestGateKnowsWhomAnErrcodeConcerns(t *testing.T) {

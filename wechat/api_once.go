@@ -49,6 +49,13 @@ func (a *account) admit(op string) *APIError {
 	}
 }
 
+// forgive takes an operation for one that is not stopped, without a call: what it
+// was needed for has been had in another way.
+func (a *account) forgive(op string) {
+	a.gates[op].open()
+	a.stops.end(op, unansweredWhy)
+}
+
 // longEnough is how long a caller has to have waited whose time ran out before the
 // client's did, for WeChat to count as not answering: far longer than it takes.
 const longEnough = 500 * time.Millisecond

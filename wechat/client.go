@@ -143,6 +143,7 @@ func (c *Client) newAccount(cred Credential) *account {
 	a.tokens = &keeper{
 		cred: cred, cache: c.cache, now: c.now, log: log, looking: make(chan struct{}, 1),
 		fetch: func(ctx context.Context) (kefu.Token, *APIError) { return c.fetchToken(ctx, a) },
+		spare: func() { a.forgive(opToken) },
 	}
 	return a
 }

@@ -53,6 +53,7 @@ type pass struct {
 type keeper struct {
 	cred  Credential
 	fetch func(context.Context) (kefu.Token, *APIError)
+	spare func()     // is told that no fetch is needed any more: another replica's token will do
 	cache TokenCache // nil = none
 	now   func() time.Time
 	log   zerolog.Logger
@@ -140,6 +141,7 @@ func (k *keeper) look() (pass, bool, *APIError) {
 // find takes over the shared token, or fetches one and shares it.
 func (k *keeper) find(ctx context.Context) (pass, *APIError) {
 	if t, ok := k.shared(ctx); ok {
+		k.spare()
 		return k.adopt(t), nil
 	}
 	t, e := k.fetch(ctx)
