@@ -23,6 +23,11 @@ type Stop struct {
 // unansweredWhy is the Why of a breaker. Others are reasons of errcode.go.
 const unansweredWhy = "unanswered"
 
+// stopLife is how long a stop is told of after the last call that failed. Whatever
+// is owed tries once a minute at the least; after this nobody has asked any more,
+// and whether the call would work nobody knows.
+const stopLife = 5 * time.Minute
+
 // Stopped tells which of an app's calls are stopped, by operation and reason.
 func (c *Client) Stopped(app kefu.AppID) []Stop {
 	a := c.account(app)
@@ -39,12 +44,13 @@ type stops struct {
 
 	mu   sync.Mutex
 	now  map[[2]string]Stop
-	over bool // the app is gone, or has another credential: calls that are still under way tell nobody
+	ends map[[2]string]*time.Timer // of what now holds
+	over bool                      // the app is gone, or has another credential: calls that are still under way tell nobody
 }
 
 func newStops(app kefu.AppID, gauge *prometheus.GaugeVec) *stops {
 	mine := prometheus.Labels{"app": string(app)}
-	s := &stops{gauge: gauge.MustCurryWith(mine), remove: func() { gauge.DeletePartialMatch(mine) }, now: map[[2]string]Stop{}}
+	s := &stops{gauge: gauge.MustCurryWith(mine), remove: func() { gauge.DeletePartialMatch(mine) }, now: map[[2]string]Stop{}, ends: map[[2]string]*time.Timer{}}
 	s.gauge.WithLabelValues(opSend, unansweredWhy).Set(0) // there from the start, for whoever watches it
 	return s
 }
@@ -54,7 +60,9 @@ func (s *stops) retire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.over = true
-	s.now = map[[2]string]Stop{}
+	for key := range s.now {
+		s.forget(key)
+	}
 	s.remove()
 }
 
@@ -70,7 +78,9 @@ func (s *stops) begin(op, why string, e *APIError, at time.Time) {
 	if !ok {
 		stop = Stop{Op: op, Why: why, Since: at}
 		s.gauge.WithLabelValues(op, why).Set(1)
+		s.ends[key] = time.AfterFunc(stopLife, func() { s.end(op, why) })
 	}
+	s.ends[key].Reset(stopLife)
 	stop.Err = e
 	s.now[key] = stop
 }
@@ -80,9 +90,16 @@ func (s *stops) end(op, why string) {
 	defer s.mu.Unlock()
 	key := [2]string{op, why}
 	if _, ok := s.now[key]; ok {
-		delete(s.now, key)
+		s.forget(key)
 		s.gauge.WithLabelValues(op, why).Set(0)
 	}
+}
+
+// forget takes a stop out. Locked.
+func (s *stops) forget(key [2]string) {
+	s.ends[key].Stop()
+	delete(s.now, key)
+	delete(s.ends, key)
 }
 
 func (s *stops) all() []Stop {
