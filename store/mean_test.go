@@ -50,6 +50,39 @@ func testHearWrittenBefore(t *testing.T, b backend) {
 	}
 }
 
+// What he wrote when he had another conversation, or none, is not for a customer who
+// has come since, although that is the only one there is: the push of it was late.
+func testHearWrittenBeforeTheOnlyOne(t *testing.T, b backend) {
+	for _, tt := range []struct {
+		name   string
+		change func(c *chat)
+	}{
+		{"he ended it", func(c *chat) { c.leave("u1", "") }},
+		{"it was taken from him", func(c *chat) { c.leave("u1", "李") }},
+		{"it was taken from him, and he was told", func(c *chat) {
+			c.leave("u1", "李")
+			c.later(5 * time.Second)
+			c.means("lost", kefu.SelectLost, 0, said(c.at().Add(-6*time.Second)))
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := newChat(t, b)
+			c.post("u1", "a")
+			c.later(10 * time.Second)
+			tt.change(c)
+			written := c.at().Add(-2 * time.Second)
+			c.later(10 * time.Second)
+			c.post("u2", "b")
+			if got := c.hear(target, said(written)); got.State == kefu.SelectFound {
+				t.Errorf("written for u1 and meant for %+v", got.Target)
+			}
+			c.later(10 * time.Second)
+			c.means("written for who came", kefu.SelectFound, 2, said(c.at()))
+		})
+	}
+}
+
 // A message that was for nobody when it was first heard is for nobody when it is
 // heard again.
 func testHearTakeoverOfLost(t *testing.T, b backend) {

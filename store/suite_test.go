@@ -175,6 +175,7 @@ var suite = []struct {
 	{"HearTakeoverTarget", testHearTakeoverTarget},
 	{"HearTakeoverOfLost", testHearTakeoverOfLost},
 	{"HearWrittenBefore", testHearWrittenBefore},
+	{"HearWrittenBeforeTheOnlyOne", testHearWrittenBeforeTheOnlyOne},
 	{"LeaveKeeps", testLeaveKeeps},
 	{"SingleAllowance", testSingleAllowance},
 	{"HearSelection", testHearSelection},

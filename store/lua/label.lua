@@ -42,7 +42,9 @@ local function place(chat, labels, label, w)
   if selected and w.now - tonumber(selected.last) <= w.idle then return label end
   local all = records(labels)
   if (at[2] or '') == '' and only(all, w.now, w.idle, '') == label then
-    redis.call('HSET', chat, 'sel', label, 'sw', ((at[1] or '') ~= '' or #all > 1) and w.now or 0)
+    -- The first one that comes, and the only one, is meant by whatever he has written since he had another.
+    redis.call('HSET', chat, 'sel', label)
+    if (at[1] or '') ~= '' or #all > 1 then redis.call('HSET', chat, 'sw', w.now) end
   end
   return label
 end

@@ -29,7 +29,7 @@ local function target(chat, all, want)
   if tomb ~= '' then
     local lost, to = string.match(tomb, '^(%d+) (.*)$')
     local label = only(all, want.now, want.idle, '')
-    choose(chat, label, want.now)
+    redis.call('HSET', chat, 'sel', label, 'sw', want.now, 'tomb', '')
     return {word = 'lost', label = label, lost = lost, to = to}
   end
   return found(#all == 0 and 'none' or 'many', '')
