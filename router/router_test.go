@@ -331,6 +331,22 @@ func TestNoWaitingNoticeOutOfIgnorance(t *testing.T) {
 	}
 }
 
+// An agent of whom nothing is known for a while still has as long for his answers
+// as before: a customer who writes to him after that is moved on if he does not.
+func TestIgnoranceChangesNoAnswerTimeout(t *testing.T) {
+	t.Parallel()
+	s, r := open(t)
+	r.table().Apps[0].Entries[0].AnswerTimeout = 2 * time.Minute
+	s.roster = nil
+	s.received = func(kefu.Receipt) (kefu.Received, error) {
+		return kefu.Received{Conversation: served("wang")}, nil
+	}
+	r.Route(t.Context(), text("1"))
+	if got := s.settled[0]; got.Agent != "wang" || got.AnswerWithin != 2*time.Minute {
+		t.Errorf("settled %+v, want wang's conversation with 2 minutes for an answer", got)
+	}
+}
+
 // While the list of who is online is too old to say anything, a conversation and
 // its seat stay the agent's whom nobody knows anything of, and the desk gets the
 // message. Who is known to have gone loses it.

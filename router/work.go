@@ -149,7 +149,7 @@ func (s Situation) blind(p Plan) bool {
 // stay his. If the conversation has changed meanwhile it gives that instead.
 func (w *work) hold(ctx context.Context, s Situation, plan Plan) (kefu.Decision, kefu.Conversation, bool) {
 	st := w.settlement(s, plan, nil, 0)
-	st.Agent = s.Conversation.Serving
+	st.Agent, st.AnswerWithin = s.Conversation.Serving, s.Entry.AnswerTimeout // he may be reached by the relay again
 	settled, err := w.store.Settle(ctx, st)
 	switch {
 	case err != nil:
