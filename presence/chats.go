@@ -47,6 +47,14 @@ func (b *Board) readChats(ctx context.Context) error {
 	return nil
 }
 
+// Knows reports whether agents' chats have been read, and so lately that what they
+// say is believed.
+func (b *Board) Knows(at time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.chats.known != nil && at.Before(b.chats.at.Add(chatsLast))
+}
+
 func hasSwitchboard(t *kefu.Table) bool {
 	for i := range t.Apps {
 		if t.Apps[i].Switchboard {

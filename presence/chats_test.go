@@ -107,6 +107,9 @@ func TestChatsAge(t *testing.T) {
 		if got := b.Roster(*now).Standing("shop", "wang").Presence; got != want {
 			t.Errorf("after %v: %s, want %s", after, got, want)
 		}
+		if got, want := b.Knows(*now), want != kefu.PresenceUnknown; got != want {
+			t.Errorf("after %v: chats are known: %t, want %t", after, got, want)
+		}
 	}
 	is(0, kefu.PresenceUnknown)
 	if err := b.readChats(t.Context()); err != nil {

@@ -55,6 +55,7 @@ type stage struct {
 	state    kefu.ChatState
 	until    time.Time
 
+	ignorant bool        // of chats
 	say      []kefu.Said // one after the other, then it is owed
 	said     []kefu.Utterance
 	closings []kefu.Closing
@@ -323,6 +324,12 @@ func (s *stage) AgentOf(chat kefu.CustomerID) kefu.AgentID {
 		}
 	}
 	return ""
+}
+
+func (s *stage) Knows(time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.ignorant
 }
 
 func (s *stage) Keep(c kefu.Chat) {

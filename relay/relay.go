@@ -74,6 +74,8 @@ type Board interface {
 	Chat(agent kefu.AgentID) kefu.Chat
 	AgentOf(chat kefu.CustomerID) kefu.AgentID
 	Keep(c kefu.Chat)
+	// Knows reports whether what it says of chats is new enough to be believed.
+	Knows(at time.Time) bool
 }
 
 // A Typist shows a customer that somebody is typing.

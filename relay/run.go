@@ -69,7 +69,13 @@ func (r *Relay) every() time.Duration {
 	return max(least, lookLeast)
 }
 
+// look moves who is overdue. While nothing is known of agents' chats, as for a
+// moment after an outage of the store, they keep their agents: nobody could take
+// them, and they would be nobody's.
 func (r *Relay) look(ctx context.Context, partition int) error {
+	if !r.Board.Knows(r.Now()) {
+		return nil
+	}
 	overdue, err := r.Store.Overdue(ctx, kefu.LeaseRequest{Partition: partition, At: r.Now(), For: moveLease, Max: moveAtOne})
 	if err != nil {
 		return err

@@ -36,6 +36,31 @@ func after(d time.Duration) {
 	synctest.Wait()
 }
 
+// While nothing is known of agents' chats, as for a moment after an outage of the
+// store, nobody is taken from his agent: there would be nobody to bring him to.
+func TestRunWaitsForKnowledge(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, r := open(t)
+		s.now = time.Now
+		s.ignorant = true
+		stop := running(t, r)
+		defer stop()
+		s.owe("a")
+		after(5 * time.Second)
+		if len(s.moves) > 0 {
+			t.Errorf("moved %+v out of ignorance", s.moves)
+		}
+		s.mu.Lock()
+		s.ignorant = false
+		s.mu.Unlock()
+		after(2 * time.Second)
+		if len(s.moves) != 1 {
+			t.Errorf("moved %+v, want the one who waits", s.moves)
+		}
+	})
+}
+
 func TestRunMoves(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
