@@ -138,6 +138,7 @@ type SeatRequest struct {
 	At         time.Time
 	Idle       time.Duration // the seat falls free this long after its last refresh
 	Holds      AgentID       // the seat the customer holds so far; given up, unless it is the one taken
+	Stays      bool          // without a seat he keeps the agent he has, and does not wait; with it Holds is ""
 	Held       time.Time     // Conversation.Held: a seat taken after it is another push's, and stays; zero = none stays
 	Candidates []SeatCandidate
 }

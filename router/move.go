@@ -118,7 +118,7 @@ func (w *work) resit(ctx context.Context, s Situation, agent kefu.AgentID) {
 		return
 	}
 	seat, err := w.seats.Seat(ctx, kefu.SeatRequest{
-		Customer: w.m.Customer, Entry: s.Entry.Tag, At: w.at, Idle: w.app.Idle,
+		Customer: w.m.Customer, Entry: s.Entry.Tag, At: w.at, Idle: w.app.Idle, Stays: true,
 		Candidates: []kefu.SeatCandidate{{Agent: agent, Capacity: a.Capacity}},
 	})
 	if err == nil {
@@ -159,7 +159,7 @@ func (w *work) sit(ctx context.Context, s Situation, plan Plan, m kefu.Move) (ke
 	for {
 		request := w.request(s, plan)
 		if m.To != nil {
-			request.Holds = ""
+			request.Holds, request.Stays = "", true
 		}
 		if len(request.Candidates) == 0 && m.To != nil {
 			return kefu.Seat{}, nil, h, nil

@@ -216,7 +216,7 @@ func TestMoveHoldsTheSeat(t *testing.T) {
 			if _, err := r.Move(t.Context(), kefu.Move{Customer: text("1").Customer, From: "wang", To: to, At: noon}); err != nil {
 				t.Fatal(err)
 			}
-			if holds := asked[0].Holds; (holds == "wang") != (to == nil) {
+			if holds := asked[0].Holds; (holds == "wang") != (to == nil) || asked[0].Stays != (to != nil) {
 				t.Errorf("asked %+v", asked[0])
 			}
 		})

@@ -24,7 +24,7 @@ const ladderStep = 64
 // twentieth. Up to 64 candidates are one command.
 //
 // Without a seat the customer waits at his entry, until he has one or has not
-// asked for Idle.
+// asked for Idle, unless he Stays.
 func (s *Store) Seat(ctx context.Context, r kefu.SeatRequest) (kefu.Seat, error) {
 	var seat kefu.Seat
 	rest := r.Candidates
@@ -52,7 +52,7 @@ func (s *Store) seatAmong(ctx context.Context, r kefu.SeatRequest, some []kefu.S
 	}
 	j.args = []any{
 		member(r.Customer), millis(r.At), score, seatTTL(r.Idle), factsTTL.Milliseconds(), r.Idle.Milliseconds(),
-		heldUntil(r), flag(last),
+		heldUntil(r), flag(last && !r.Stays),
 	}
 	for _, c := range some {
 		j.names = append(j.names, s.keys.seats(c.Agent))

@@ -178,6 +178,23 @@ func testSeatWaiting(t *testing.T, b backend) {
 	place(p, 2) // and has to begin at the end
 }
 
+// Whoever keeps his agent if no other has room for him does not wait, and is in
+// nobody's way who does.
+func testSeatStays(t *testing.T, b backend) {
+	s := b.open(t)
+	p, q := newPerson(t, s, "p"), newPerson(t, s, "q")
+	newPerson(t, s, "r").seat(1, "", "li")
+	p.seat(1, "", "wang")
+	got, err := s.Seat(t.Context(), kefu.SeatRequest{
+		Customer: p.id, Entry: "cs1", At: p.now, Idle: idle, Stays: true, Candidates: []kefu.SeatCandidate{{Agent: "li", Capacity: 1}},
+	})
+	if err != nil || got.Agent != "" || got.Position != 0 || len(got.Loads) != 1 {
+		t.Errorf("seat %+v, %v; want none, and no place", got, err)
+	}
+	same(t, "wang's seats", p.seats("wang"), 1)
+	same(t, "the place of one who waits", q.seat(1, "", "wang", "li").Position, 1)
+}
+
 func testRelease(t *testing.T, b backend) {
 	s := b.open(t)
 	p := newPerson(t, s, "p")

@@ -98,6 +98,7 @@ var suite = []struct {
 	{"SeatExpires", testSeatExpires},
 	{"SeatLongLadder", testSeatLongLadder},
 	{"SeatWaiting", testSeatWaiting},
+	{"SeatStays", testSeatStays},
 	{"SeatsOutliveShortOnes", testSeatsOutliveShortOnes},
 	{"Release", testRelease},
 	{"ReleaseRestores", testReleaseRestores},

@@ -3,7 +3,7 @@
 --
 -- KEYS  1 facts, 2 waiting, 3 tried, 4 seats to give up, from 5 the candidates' seats
 -- ARGV  1 member, 2 now ms, 3 score of the seat, 4 TTL ms of seats, 5 TTL ms of 1, 6 idle ms,
---       7 up to which score the seat of KEYS[4] is given up, '' = not, 8 '1' = these are the last candidates,
+--       7 up to which score the seat of KEYS[4] is given up, '' = not, 8 '1' = these are the last candidates, and without a seat he waits,
 --       from 9 the candidates: agent, capacity (0 = no limit)
 -- Returns {candidate taken, from 1 (0 = none), score of the taking before ('' = none),
 --          position from 1 (0 = none), {seats, last new ms ('' = unknown) of each one tried}}
