@@ -30,7 +30,8 @@ import (
 //	<prefix>:{p}:lanes                    zset    laneTTL           receive settle lease     Lease lease finish Backlog
 //	                                                                finish say close post    draw drawn revive Owed
 //	                                                                draw drawn hear revive
-//	<prefix>:{p}:buried                   list    buriedTTL         finish Forget revive     Buried Backlog Owed Retry
+//	<prefix>:{p}:buried                   list    buriedTTL         finish buryLines revive  Buried Backlog Owed Retry
+//	                                                                Forget
 //	<prefix>:{p}:revived:<id>             string  revivedTTL        revive                   Retry
 //	<prefix>:{p}:said:<app>:<user>        stream  keep or laneTTL   receive settle say mark  Sayings
 //	<prefix>:{p}:uttered:<app>:<user>:<agent>:<key>
@@ -38,17 +39,19 @@ import (
 //	<prefix>:{p}:timers                   zset    laneTTL           receive settle say       Overdue overdue
 //	                                                                close overdue hurry
 //	<prefix>:{p}:chat:<app>:<user>        hash    chatTTL           post draw drawn hear     the same, leave
-//	                                                                reply leave SetState
+//	                                                                reply leave withdraw
+//	                                                                SetState Shut
 //	<prefix>:{p}:labels:<app>:<user>      hash    chatTTL           post hear reply leave    the same
-//	<prefix>:{p}:chatlane:<app>:<user>    list    laneTTL           post drawn withdraw      draw drawn leave
-//	                                                                leave
+//	                                                                withdraw
+//	<prefix>:{p}:chatlane:<app>:<user>    list    laneTTL           post draw drawn leave    the same, Owed
+//	                                                                withdraw
 //	<prefix>:{p}:gone:<app>:<user>        zset    pushTTL           leave draw drawn         draw withdraw
 //	                                                                withdraw
 //	<prefix>:{p}:posted:<chat's app>:<chat's user>:<app>:<user>:<key>
-//	                                      string  pushTTL           post withdraw            post
-//	<prefix>:{p}:heard:<app>:<user>:<key> string  pushTTL           hear reply               hear
+//	                                      string  pushTTL           post withdraw            the same
+//	<prefix>:{p}:heard:<app>:<user>:<key> string  pushTTL           hear reply               hear HeardReply
 //	<prefix>:{agents}:seats:<agent>       zset    till the last     seat release refresh     the same, Loads
-//	                                              seat is free
+//	                                              seat is free      vacate
 //	<prefix>:{agents}:facts               hash    factsTTL          seat                     seat refresh Loads
 //	<prefix>:{agents}:waiting:<app>:<e>   zset    idle              seat                     seat
 //	<prefix>:{agents}:tried:<app>:<e>     zset    idle              seat                     seat
