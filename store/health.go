@@ -183,15 +183,16 @@ func (h *health) note(err error, now time.Time) {
 	}
 }
 
-// clocks notes by how much another replica's clock is ahead of this one's.
-func (h *health) clocks(apart time.Duration) {
+// clocks notes by how much another replica's clock is ahead of this one's. They
+// agree again when they clearly do, since what is measured wavers.
+func (h *health) clocks(ahead time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	was := h.apart
-	h.apart = apart != 0
+	h.apart = ahead.Abs() > skew || was && ahead.Abs() > skew/2
 	switch {
 	case h.apart && !was:
-		h.logger.Error().Dur("ahead_ms", apart).Msg("another replica's clock differs: set both by NTP, or notices get lost or are sent twice")
+		h.logger.Error().Dur("ahead_ms", ahead).Msg("another replica's clock differs: set both by NTP, or notices get lost or are sent twice")
 	case !h.apart && was:
 		h.logger.Info().Msg("clocks agree again")
 	}

@@ -56,7 +56,7 @@ func (s *Store) Lists(ctx context.Context, apps []kefu.AppID) (map[kefu.AppID]ke
 	if err != nil {
 		return nil, err
 	}
-	var apart time.Duration
+	var apart, most time.Duration
 	out := make(map[kefu.AppID]kefu.OnlineList, len(apps))
 	for i, app := range apps {
 		if cmds[i].Err() != nil {
@@ -64,8 +64,12 @@ func (s *Store) Lists(ctx context.Context, apps []kefu.AppID) (map[kefu.AppID]ke
 		}
 		at, text := unstamped(cmds[i].Val())
 		own := s.now().Add(-max(0, listTTL-left[i].Val()))
-		if ahead := at.Sub(own); ahead.Abs() > skew {
+		ahead := at.Sub(own)
+		if ahead.Abs() > skew {
 			at, apart = own.UTC(), ahead
+		}
+		if ahead.Abs() > most.Abs() {
+			most = ahead
 		}
 		l := kefu.OnlineList{At: at}
 		if err := json.Unmarshal([]byte(text), &l.Agents); err != nil {
@@ -74,7 +78,7 @@ func (s *Store) Lists(ctx context.Context, apps []kefu.AppID) (map[kefu.AppID]ke
 		out[app] = l
 	}
 	s.meter.apart.Set(apart.Seconds())
-	s.health.clocks(apart)
+	s.health.clocks(most)
 	return out, nil
 }
 

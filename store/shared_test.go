@@ -102,6 +102,12 @@ func TestClocksApart(t *testing.T) {
 		same(t, "log lines", []int{log.count("clock differs"), log.count("clocks agree")}, []int{differ, agree})
 	}
 	said(1, 0)
+	for range 3 { // what is measured wavers
+		ahead = 2 * time.Second
+		said(1, 0)
+		ahead = 4 * time.Second
+		said(1, 0)
+	}
 	ahead = 0
 	said(1, 1)
 }
