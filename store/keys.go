@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"hash/fnv"
 	"strconv"
 	"strings"
 	"time"
@@ -161,9 +160,16 @@ type keys struct {
 // Partition tells where a customer's keys live: FNV-1a, 64 bits, over the app,
 // a zero byte and the openid, modulo the number of partitions.
 func (k keys) partition(c kefu.CustomerID) int {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(string(c.App) + "\x00" + c.User)) // a hash takes every byte
-	return int(h.Sum64() % uint64(k.partitions))            //nolint:gosec // the remainder is smaller than an int that is positive
+	const offset, prime = 14695981039346656037, 1099511628211
+	h := uint64(offset)
+	for i := range len(c.App) {
+		h = (h ^ uint64(c.App[i])) * prime
+	}
+	h *= prime // the zero byte
+	for i := range len(c.User) {
+		h = (h ^ uint64(c.User[i])) * prime
+	}
+	return int(h % uint64(k.partitions)) //nolint:gosec // the remainder is smaller than an int that is positive
 }
 
 func (k keys) layout() string               { return k.prefix + ":partitions" }
@@ -187,7 +193,7 @@ func (k keys) queue(name string, app kefu.AppID, e kefu.EntryTag) string {
 }
 
 func (k keys) of(name string, c kefu.CustomerID) string {
-	return k.in(k.partition(c), name+":"+string(c.App)+":"+c.User)
+	return k.prefix + ":{" + strconv.Itoa(k.partition(c)) + "}:" + name + ":" + string(c.App) + ":" + c.User
 }
 
 func (k keys) timers(p int) string { return k.in(p, "timers") }
