@@ -51,9 +51,8 @@ func (s *Store) Receive(ctx context.Context, r kefu.Receipt) (kefu.Received, err
 	if l.number(0) == 0 {
 		return parsePush(l.text(1)), nil
 	}
-	got := kefu.Received{
-		Conversation: asList(l.at(4)).view(), First: r.At, Answer: parseAnswer(l.text(1)), Turn: asList(l.at(4)).turn(),
-	}
+	v := parseView(l.text(4))
+	got := kefu.Received{Conversation: v.conversation(), First: r.At, Answer: parseAnswer(l.text(1)), Turn: v.turn()}
 	got.Kept = got.Answer.Decided()
 	if l.yes(2) {
 		s.refresher.ask(refresh{customer: r.Customer, agent: got.Serving, at: r.At, idle: r.Idle, version: got.Version})
@@ -135,7 +134,7 @@ func (s *Store) settled(p int, l list) kefu.Settled {
 	case 0:
 		return kefu.Settled{Answer: parseAnswer(l.text(1))}
 	case 1, 3:
-		return kefu.Settled{Now: asList(l.at(1)).view(), Met: l.number(0) == 3}
+		return kefu.Settled{Now: conversation(l.text(1)), Met: l.number(0) == 3}
 	}
 	if l.number(1) > 0 {
 		s.wakeUp(p)
@@ -164,8 +163,8 @@ func (s *Store) Conversation(ctx context.Context, c kefu.CustomerID, at time.Tim
 	if err != nil {
 		return kefu.Conversation{}, err
 	}
-	v := asList(asList(reply).at(1))
-	got := v.view()
+	v := parseView(asList(reply).text(1))
+	got := v.conversation()
 	got.Turns = v.turn()
 	return got, nil
 }
@@ -180,7 +179,7 @@ func (s *Store) History(ctx context.Context, c kefu.CustomerID) (kefu.History, e
 		return kefu.History{}, err
 	}
 	l := asList(reply)
-	h := kefu.History{Conversation: asList(l.at(1)).view(), LastPush: instant(l.number(0))}
+	h := kefu.History{Conversation: conversation(l.text(1)), LastPush: instant(l.number(0))}
 	for i := range asList(l.at(2)) {
 		var r kefu.Record
 		if err := json.Unmarshal([]byte(asList(l.at(2)).text(i)), &r); err != nil {

@@ -42,27 +42,6 @@ func (l list) number(i int) int64 {
 
 func (l list) yes(i int) bool { return l.text(i) == "1" }
 
-// view reads what function view of customer.lua lists.
-func (l list) view() kefu.Conversation {
-	return kefu.Conversation{
-		Entry:    kefu.EntryTag(l.text(0)),
-		Ask:      l.ask(),
-		Owner:    kefu.AgentID(l.text(3)),
-		Borrowed: int(l.number(4)),
-		Serving:  kefu.AgentID(l.text(5)),
-		Standing: l.yes(6),
-		Live:     l.yes(7),
-		Holds:    kefu.AgentID(l.text(8)),
-		Entered:  instant(l.number(9)),
-		Version:  l.number(10),
-		Held:     instant(l.number(11)),
-		Missed:   agents(l.text(12)),
-	}
-}
-
-// turn reads the last of what function view of customer.lua lists.
-func (l list) turn() int64 { return l.number(13) }
-
 // agents reads agents that are written each after a space.
 func agents(s string) []kefu.AgentID {
 	var out []kefu.AgentID
@@ -78,16 +57,6 @@ func formatAgents(ids []kefu.AgentID) string {
 		b.WriteString(" " + string(id))
 	}
 	return b.String()
-}
-
-// ask is what was asked for at the present entry; without an agent or a group
-// nothing was.
-func (l list) ask() kefu.Ask {
-	a := kefu.Ask{Agent: kefu.AgentID(l.text(1)), Group: l.text(2)}
-	if a != (kefu.Ask{}) {
-		a.Entry = kefu.EntryTag(l.text(0))
-	}
-	return a
 }
 
 // formatAnswer gives an answer as a push record holds it, "" for none.

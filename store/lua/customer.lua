@@ -1,23 +1,24 @@
 -- Fragment: reading and writing a customer's hash. keys.go says what each field
 -- holds. A field that is not there reads as ''.
 
-local NAMES = {'e', 'et', 'es', 'ei', 'a', 'g', 'ow', 'bo', 'sv', 'se', 'st', 'v',
-  'lp', 'il', 'mn', 'mu', 'en', 'eu', 'n', 'sa', 'ku', 'dn', 'rc', 'mi', 'aw', 'at', 'hl'}
+local BLANK = {__index = function() return '' end}
 
 local function open(key)
-  local c = {key = key, writes = {}}
-  local values = redis.call('HMGET', key, unpack(NAMES))
-  for i, name in ipairs(NAMES) do c[name] = values[i] or '' end
+  local c = setmetatable({}, BLANK)
+  local all = redis.call('HGETALL', key)
+  for i = 1, #all, 2 do c[all[i]] = all[i + 1] end
+  c.key, c.writes = key, {}
   return c
 end
 
--- put sets a field; save writes it, if that changes anything.
+-- put sets a field; save writes it, if that changes anything. Numbers are better
+-- given as they came, in a string: to write one down takes long.
 local function put(c, name, value)
-  value = tostring(value)
+  if type(value) ~= 'string' then value = tostring(value) end
   if c[name] == value then return end
   c[name] = value
-  c.writes[#c.writes + 1] = name
-  c.writes[#c.writes + 1] = value
+  local n = #c.writes
+  c.writes[n + 1], c.writes[n + 2] = name, value
 end
 
 -- save writes what was put and sees to it that the key outlives the instant
@@ -29,9 +30,9 @@ local function save(c, now, keep, slack)
   if short then redis.call('PEXPIRE', c.key, keep + slack - now) end
 end
 
--- view lists the conversation as conversation.go reads it: entry, asked agent,
+-- view lists the conversation as view.go reads it: entry, asked agent,
 -- asked group, owner, borrowed, serving, standing, live, holds, entered (ms),
--- version, held (ms), missed, turn; all of them strings, yes and no as '1' and '0'.
+-- version, held (ms), missed, turn, each on a line; yes and no are '1' and '0'.
 local function view(c, now, idle, holds)
   local gap = c.lp == '' and math.huge or now - c.lp
   local sticky = tonumber(c.es) or 0
@@ -39,6 +40,6 @@ local function view(c, now, idle, holds)
   if sticky > 0 and gap <= sticky and c.ow ~= '' then owner, borrowed = c.ow, c.bo end
   local live = gap <= idle and c.e ~= '' and c.se == c.e
   local standing = live and c.st == '1'
-  return {c.e, c.a, c.g, owner, borrowed, c.sv, standing and '1' or '0', live and '1' or '0',
-    holds, c.ei, c.v, holds ~= '' and c.sa or '', live and c.mi or '', c.rc}
+  return table.concat({c.e, c.a, c.g, owner, borrowed, c.sv, standing and '1' or '0', live and '1' or '0',
+    holds, c.ei, c.v, holds ~= '' and c.sa or '', live and c.mi or '', c.rc}, '\n')
 end

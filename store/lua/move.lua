@@ -1,20 +1,19 @@
 -- Fragment: bringing a customer to an entry, with whoever owns him there. Needs
 -- customer.lua.
 
--- move makes entry the present one. An owner lasts for sticky (ms) from the
+-- move makes entry the present one. An owner lasts for sticky (ms, a string) from the
 -- customer's last push at the entry, silence (ms) being the time since his last
 -- push anywhere. The owner at the present entry stands in ow and bo, those at
 -- the others in fields of their own.
 local function move(c, now, silence, entry, sticky)
   local owner, borrowed = c.ow, c.bo
   if entry ~= c.e then
-    local kept = redis.call('HGET', c.key, 'o:' .. entry) or ''
-    local agent, times, last = string.match(kept, '^(%S+) (%d+) (%d+)$')
+    local agent, times, last = string.match(c['o:' .. entry], '^(%S+) (%d+) (%d+)$')
     if c.ow ~= '' then put(c, 'o:' .. c.e, c.ow .. ' ' .. c.bo .. ' ' .. c.lp) end
     if agent then put(c, 'o:' .. entry, '') end
     owner, borrowed, silence = agent or '', times or '0', last and now - last or math.huge
   end
-  if sticky == 0 or silence > sticky then owner, borrowed = '', '0' end
+  if sticky == '0' or silence > tonumber(sticky) then owner, borrowed = '', '0' end
   put(c, 'e', entry)
   put(c, 'es', sticky)
   put(c, 'ow', owner)

@@ -17,18 +17,18 @@ local c = open(KEYS[2])
 local gap = c.lp == '' and math.huge or now - c.lp
 local over, holds, group, was = gap > idle, c.sv, c.g, c.e
 
-local entry, sticky, tagged = c.e, tonumber(c.es), c.et
+local entry, sticky, tagged = c.e, c.es, c.et
 if asked then
-  entry, sticky, tagged = ARGV[4], tonumber(ARGV[7]), '1'
-elseif (over or enter) and (tagged ~= '1' or sticky == 0 or gap > sticky) then
-  entry, sticky, tagged = ARGV[8], tonumber(ARGV[9]), '0'
+  entry, sticky, tagged = ARGV[4], ARGV[7], '1'
+elseif (over or enter) and (tagged ~= '1' or sticky == '0' or gap > tonumber(sticky)) then
+  entry, sticky, tagged = ARGV[8], ARGV[9], '0'
 end
 move(c, now, gap, entry, sticky)
 if over then for name, blank in pairs({sv = '', se = '', st = '0', n = '', mi = '', aw = ''}) do put(c, name, blank) end end
-if over or entry ~= was then put(c, 'ei', now) end
+if over or entry ~= was then put(c, 'ei', ARGV[1]) end
 if asked then put(c, 'a', ARGV[5]) put(c, 'g', ARGV[6]) end
 if tagged == '0' then put(c, 'a', '') put(c, 'g', '') end
-put(c, 'et', tagged) put(c, 'lp', math.max(now, tonumber(c.lp) or 0)) put(c, 'il', idle)
+put(c, 'et', tagged) put(c, 'il', ARGV[2]) if gap > 0 then put(c, 'lp', ARGV[1]) end
 put(c, enter and 'en' or 'mn', ARGV[11]) put(c, enter and 'eu' or 'mu', ARGV[12]) put(c, 'rc', (tonumber(c.rc) or 0) + 1)
 if c.hl == '1' then put(c, 'hl', '') redis.call('ZADD', KEYS[4], 'XX', now, ARGV[16]) end
 
@@ -38,7 +38,7 @@ local _, from = string.find(ARGV[10], ' ' .. c.sv .. '=', 1, true)
 if stays and from then
   local way, account = string.match(ARGV[10], '(.)(%S*)', from + 1)
   answer = enter and 'S' .. c.sv .. ' ' or way .. c.sv .. ' ' .. account
-  if now - (tonumber(c.sa) or 0) > idle / 20 then refresh = '1' put(c, 'sa', now) end
+  if now - (tonumber(c.sa) or 0) > idle / 20 then refresh = '1' put(c, 'sa', ARGV[1]) end
   if way == 'R' and not enter then
     await(c, KEYS[6], now, ARGV[16], {within = c.at, ttl = ARGV[15]})
     if ARGV[21] ~= '' then tell(KEYS[5], now, ARGV[23], {d = 'c', a = c.sv, w = ARGV[21], k = ARGV[22]}) end
@@ -48,6 +48,6 @@ if stays and from then
       agent = (way == 'R' or way == 'N') and c.sv or '', entry = ARGV[19] ~= '' and ARGV[19] or entry})
   end
 end
-save(c, now, math.max(now + idle, now + sticky, tonumber(c.mu) or 0, tonumber(c.eu) or 0), tonumber(ARGV[14]))
+save(c, now, math.max(now + idle, now + tonumber(sticky), tonumber(c.mu) or 0, tonumber(c.eu) or 0), tonumber(ARGV[14]))
 redis.call('SET', KEYS[1], answer == '' and ARGV[1] or ARGV[1] .. ' ' .. answer, 'PX', ARGV[13])
 return {1, answer, refresh, owed, view(c, now, idle, holds)}
