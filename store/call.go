@@ -27,7 +27,7 @@ func (s *Store) run(ctx context.Context, j job) (any, error) {
 	var reply any
 	err := s.do(ctx, j.op, j.place, func(ctx context.Context) error {
 		var err error
-		reply, err = j.script.Run(ctx, s.rdb, j.names, j.args...).Result()
+		reply, err = s.joint.run(ctx, j)
 		return err
 	})
 	return reply, err

@@ -64,6 +64,7 @@ type Options struct {
 // A Store keeps what kefud knows. It is safe for concurrent use.
 type Store struct {
 	rdb       redis.UniversalClient
+	joint     joint
 	closeRest func() // the embedded server
 	embedded  bool
 	sentinel  bool // the master is found by sentinels
@@ -119,6 +120,10 @@ func newStore(o Options) (*Store, error) {
 		sealing:  o.Keys,
 	}
 	s.rdb, s.closeRest = connect(o)
+	if s.joint, err = newJoint(s.rdb, s.embedded); err != nil {
+		_ = s.Close()
+		return nil, fmt.Errorf("open store: %w", err)
+	}
 	s.breakers = newBreakers(s.rdb, o.Partitions)
 	s.refresher = refresher{Store: s, asked: make(chan refresh, refreshRoom)}
 	s.leaver = leaver{Store: s, asked: make(chan leaving, giveUpRoom), delay: giveUpDelay}

@@ -1,0 +1,69 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// A joint sends the commands of several callers together: one write to Redis
+// takes all that came while the last one was under way. What a busy server spends
+// on its commands is mostly system calls, its own and those of Redis.
+//
+// A caller who is alone goes his own way, on a connection of the pool, which is
+// quicker: nobody needs to be woken.
+type joint struct {
+	rdb    redis.UniversalClient
+	pipe   *redis.AutoPipeliner // nil = nothing is sent together
+	flying *atomic.Int64        // calls under way
+}
+
+const (
+	alone      = 16  // calls under way at once that are not worth waiting for each other
+	jointMost  = 200 // commands in a write, about
+	jointTimes = 2   // writes under way: one at Redis, one being made
+)
+
+// newJoint makes what sends commands together, where that helps. The embedded store
+// makes no system calls. On a cluster a node that does not answer would hold up what
+// goes to the others.
+func newJoint(rdb redis.UniversalClient, embedded bool) (joint, error) {
+	j := joint{rdb: rdb, flying: &atomic.Int64{}}
+	if _, single := rdb.(*redis.Client); !single || embedded {
+		return j, nil
+	}
+	var err error
+	j.pipe, err = rdb.AsyncAutoPipelineWithOptions(&redis.AutoPipelineOptions{
+		MaxBatchSize: jointMost, MaxConcurrentBatches: jointTimes,
+		Unordered: true, // every caller waits for his answer before he goes on
+	})
+	if err != nil {
+		return j, fmt.Errorf("send commands together: %w", err)
+	}
+	return j, nil
+}
+
+// run runs a script. When ctx ends, the command may still be carried out, as with
+// every command whose answer is not waited for.
+func (t joint) run(ctx context.Context, j job) (any, error) {
+	defer t.flying.Add(-1)
+	if t.flying.Add(1) <= alone || t.pipe == nil {
+		return j.script.Run(ctx, t.rdb, j.names, j.args...).Result()
+	}
+	args := make([]any, 0, 3+len(j.names)+len(j.args))
+	args = append(args, "evalsha", j.script.Hash(), len(j.names))
+	for _, name := range j.names {
+		args = append(args, name)
+	}
+	cmd := redis.NewCmd(ctx, append(args, j.args...)...)
+	err := t.pipe.Submit(ctx, cmd).WaitContext(ctx)
+	switch {
+	case redis.HasErrorPrefix(err, "NOSCRIPT"):
+		return j.script.Eval(ctx, t.rdb, j.names, j.args...).Result()
+	case err != nil:
+		return nil, err // cmd may still be written to
+	}
+	return cmd.Result()
+}
