@@ -86,6 +86,9 @@ func (r *xmlReader) value(name string) (string, bool) {
 	if value, ok := r.section(name); ok || r.odd > maxOdd {
 		return value, ok
 	}
+	if value, ok := r.bare(name); ok {
+		return value, true
+	}
 	var value strings.Builder
 	for {
 		tag, ok := r.next(&value)
@@ -131,6 +134,24 @@ func (r *xmlReader) section(name string) (string, bool) {
 		return "", false
 	}
 	r.s = rest
+	return value, true
+}
+
+// bare reads a text as WeChat writes numbers: nothing but itself up to the
+// element's end.
+func (r *xmlReader) bare(name string) (string, bool) {
+	value, rest, ok := strings.Cut(r.s, "<")
+	if !ok || strings.IndexByte(value, '&') >= 0 {
+		return "", false
+	}
+	end, ok := strings.CutPrefix(rest, "/")
+	if !ok {
+		return "", false
+	}
+	if end, ok = strings.CutPrefix(end, name); !ok || end == "" || end[0] != '>' {
+		return "", false
+	}
+	r.s = end[1:]
 	return value, true
 }
 

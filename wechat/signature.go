@@ -28,7 +28,7 @@ type Query struct {
 // https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push.html,
 // read 2026-11: the SHA-1 of token, timestamp and nonce, sorted and joined.
 func (c *Codec) VerifyURL(q Query) error {
-	if !equalSignature(q.Signature, sign(c.token, q.Timestamp, q.Nonce)) {
+	if !equalSignature(q.Signature, signatureOf(c.token, q.Timestamp, q.Nonce)) {
 		return fmt.Errorf("%w: signature", ErrSignature)
 	}
 	return nil
@@ -49,7 +49,7 @@ func (c *Codec) Verify(q Query) error {
 // verifyCiphertext checks the signature over a ciphertext, given as it stood in
 // the body.
 func (c *Codec) verifyCiphertext(q Query, ciphertext string) error {
-	if !equalSignature(q.MessageSignature, sign(c.token, q.Timestamp, q.Nonce, ciphertext)) {
+	if !equalSignature(q.MessageSignature, signatureOf(c.token, q.Timestamp, q.Nonce, ciphertext)) {
 		return fmt.Errorf("%w: msg_signature", ErrSignature)
 	}
 	return nil
@@ -75,22 +75,30 @@ func parseSeconds(text string) (int64, bool) {
 	return int64(seconds), err == nil
 }
 
-// sign gives WeChat's signature over the items: they are sorted as bytes and
-// joined without a separator.
+// A signature is a SHA-1 in hexadecimal digits.
+type signature [2 * sha1.Size]byte
+
+// sign gives WeChat's signature over the items.
 func sign(items ...string) string {
+	s := signatureOf(items...)
+	return string(s[:])
+}
+
+// signatureOf gives it off the heap: the items are sorted as bytes and joined
+// without a separator.
+func signatureOf(items ...string) signature {
+	const usual = 1024 // bytes, those of a ciphertext among them
 	slices.Sort(items)
-	size := 0
-	for _, item := range items {
-		size += len(item)
-	}
-	joined := make([]byte, 0, size)
+	joined := make([]byte, 0, usual)
 	for _, item := range items {
 		joined = append(joined, item...)
 	}
 	sum := sha1.Sum(joined)
-	return hex.EncodeToString(sum[:])
+	var s signature
+	hex.Encode(s[:], sum[:])
+	return s
 }
 
-func equalSignature(got, want string) bool {
-	return subtle.ConstantTimeCompare([]byte(got), []byte(want)) == 1
+func equalSignature(got string, want signature) bool {
+	return subtle.ConstantTimeCompare([]byte(got), want[:]) == 1
 }
