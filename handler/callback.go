@@ -3,7 +3,6 @@ package handler
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/netip"
 	"time"
@@ -24,15 +23,6 @@ func forRoute(budget time.Duration) time.Duration {
 	return budget - min(50*time.Millisecond, budget/10)
 }
 
-func query(c *gin.Context) wechat.Query {
-	v := c.Request.URL.Query()
-	return wechat.Query{
-		Signature: v.Get("signature"), MessageSignature: v.Get("msg_signature"),
-		Timestamp: v.Get("timestamp"), Nonce: v.Get("nonce"),
-		EncryptType: v.Get("encrypt_type"), Echo: v.Get("echostr"),
-	}
-}
-
 // verify answers WeChat's question whether this URL is ours.
 func (h *handler) verify(c *gin.Context) {
 	app := kefu.AppID(c.Param("app"))
@@ -41,7 +31,7 @@ func (h *handler) verify(c *gin.Context) {
 		h.refuse(c, unknownApp, refusedApp)
 		return
 	}
-	q := query(c)
+	q := query(c.Request.URL.RawQuery)
 	if err := codec.VerifyURL(q); err != nil {
 		h.refuse(c, app, reasonOf(err))
 		return
@@ -76,7 +66,7 @@ func (h *handler) callback(c *gin.Context) {
 	decision := h.Router.Route(ctx, push.Message)
 	body, contentType := seal(codec, push, &decision)
 	h.part(c) // the end may have begun meanwhile
-	c.Data(http.StatusOK, contentType, body)
+	write(c, contentType, body)
 	h.observe(push.Message, decision, h.Now().Sub(start))
 }
 
@@ -95,38 +85,19 @@ var errTooLarge = errors.New("body over 256 KiB")
 
 // open reads the body only after the query's signature holds.
 func (h *handler) open(c *gin.Context, codec *wechat.Codec) (wechat.Push, error) {
-	q := query(c)
+	q := query(c.Request.URL.RawQuery)
 	if err := codec.Verify(q); err != nil {
 		return wechat.Push{}, err
 	}
-	body, err := h.read(c, maxBody)
-	if err != nil {
+	body := takeBuffer()
+	defer putBack(body) // what is opened keeps nothing of it
+	if err := h.read(c, body, maxBody); err != nil {
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 			return wechat.Push{}, errTooLarge
 		}
 		return wechat.Push{}, wechat.ErrUnreadable
 	}
-	return codec.Open(q, body)
-}
-
-// closeUnread has the connection closed after the answer, unless read takes what
-// the request brings along. net/http would wait for that first, and answer nobody
-// until it has come: a refusal would cost whoever is refused nothing, and us a
-// connection for as long as he likes.
-func closeUnread(c *gin.Context) {
-	if c.Request.ContentLength != 0 {
-		c.Header("Connection", "close")
-	}
-}
-
-// read takes a body of so many bytes at most.
-func (h *handler) read(c *gin.Context, limit int64) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, limit))
-	if err == nil {
-		c.Writer.Header().Del("Connection")
-		h.part(c)
-	}
-	return body, err
+	return codec.Open(q, body.Bytes())
 }
 
 // seal writes the answer down. If that cannot be done as decided, it is done

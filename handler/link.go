@@ -15,9 +15,10 @@ func (h *handler) link(c *gin.Context) {
 	var ask struct {
 		CustomerID json.RawMessage `json:"customerId"`
 	}
-	body, err := h.read(c, maxLinkBody)
+	var body bytes.Buffer
+	err := h.read(c, &body, maxLinkBody)
 	if err == nil {
-		err = json.NewDecoder(bytes.NewReader(body)).Decode(&ask)
+		err = json.NewDecoder(&body).Decode(&ask)
 	}
 	if err != nil {
 		c.JSON(http.StatusBadRequest, gin.H{"success": false, "message": `请求应为 JSON，例如 {"customerId":"cs1"}`})
