@@ -199,3 +199,19 @@ func BenchmarkCallback(b *testing.B) {
 		})
 	}
 }
+
+// What a push allocates above Gin's own does not depend on the machine.
+func TestCallbackAllocatesLittle(t *testing.T) { //nolint:paralleltest // allocations are counted over all goroutines
+	floor := newReplay(benchFloor(), benchTarget(""), "")
+	own := testing.AllocsPerRun(200, func() { floor.ask() })
+	most := map[string]float64{"plain/xml": 4, "plain/json": 4, "safe/xml": 12, "safe/json": 12}
+	for name, r := range benchCallbacks(t) {
+		got := testing.AllocsPerRun(200, func() { r.ask() })
+		if r.writer.status != http.StatusOK || r.writer.size < 100 {
+			t.Errorf("%s: status %d, %d bytes", name, r.writer.status, r.writer.size)
+		}
+		if got-own > most[name]+raceAllocations {
+			t.Errorf("%s: %.0f allocations above Gin's %.0f, want at most %.0f", name, got-own, own, most[name])
+		}
+	}
+}

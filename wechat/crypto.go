@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"sync"
 )
 
 const (
@@ -58,7 +60,9 @@ func newCipherKey(encoded string) (*cipherKey, error) {
 func (k *cipherKey) encrypt(random io.Reader, message, receiver []byte) (string, error) {
 	size := headerSize + len(message) + len(receiver)
 	pad := padBlock - size%padBlock
-	text := make([]byte, headerSize, size+pad)
+	buffer := takeBuffer(base64.StdEncoding.EncodedLen(size+pad) + size + pad)
+	defer buffers.Put(buffer)
+	text := (*buffer)[:headerSize]
 	if _, err := io.ReadFull(random, text[:randomSize]); err != nil {
 		return "", fmt.Errorf("read random bytes: %w", err)
 	}
@@ -69,7 +73,17 @@ func (k *cipherKey) encrypt(random io.Reader, message, receiver []byte) (string,
 		text = append(text, byte(pad))
 	}
 	cipher.NewCBCEncrypter(k.block, k.iv[:]).CryptBlocks(text, text)
-	return base64.StdEncoding.EncodeToString(text), nil
+	return string(base64.StdEncoding.AppendEncode(text, text)[len(text):]), nil
+}
+
+// buffers hold answers while they are encrypted, which are of bounded length.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// takeBuffer gives one with room for so many bytes.
+func takeBuffer(size int) *[]byte {
+	b, _ := buffers.Get().(*[]byte) // nothing else is in it
+	*b = slices.Grow((*b)[:0], size)
+	return b
 }
 
 // decrypt opens a ciphertext for the receiver. Apart from lengths that everybody

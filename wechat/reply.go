@@ -2,7 +2,6 @@ package wechat
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -50,21 +49,15 @@ func (c *Codec) Seal(p Push, d kefu.Decision) ([]byte, string, error) {
 	if r.ToUserName == "" {
 		return nil, "", errors.New("seal reply: the push has no customer")
 	}
-	body, err := r.write(p.inner)
-	if err != nil {
-		return nil, "", fmt.Errorf("write reply: %w", err)
-	}
+	const usual = 512 // bytes
 	if p.key == nil {
-		return body, contentType(p.inner), nil
+		return r.write(make([]byte, 0, usual), p.inner), contentType(p.inner), nil
 	}
-	sealed, err := c.encrypted(p, body)
+	sealed, err := c.encrypted(p, r.write(make([]byte, 0, usual), p.inner))
 	if err != nil {
 		return nil, "", fmt.Errorf("encrypt reply: %w", err)
 	}
-	if body, err = sealed.write(p.outer); err != nil {
-		return nil, "", fmt.Errorf("write envelope: %w", err)
-	}
-	return body, contentType(p.outer), nil
+	return sealed.write(p.outer), contentType(p.outer), nil
 }
 
 func contentType(f format) string {
@@ -126,11 +119,9 @@ func passiveText(text string) string {
 	return cutText(text, maxContent-len(ellipsis)) + ellipsis
 }
 
-func (r reply) write(f format) ([]byte, error) {
-	if f == formatJSON {
-		return json.Marshal(r)
-	}
-	w := newXMLWriter()
+// write writes the reply into b, or into more if that has no room.
+func (r reply) write(b []byte, f format) []byte {
+	w := newWriter(b, f)
 	w.text("ToUserName", r.ToUserName)
 	w.text("FromUserName", r.FromUserName)
 	w.number("CreateTime", r.CreateTime)
@@ -139,11 +130,11 @@ func (r reply) write(f format) ([]byte, error) {
 		w.text("Content", r.Content)
 	}
 	if r.TransInfo != nil {
-		w.raw("<TransInfo>")
+		w.open("TransInfo")
 		w.text("KfAccount", r.TransInfo.KfAccount)
-		w.raw("</TransInfo>")
+		w.close("TransInfo")
 	}
-	return w.document(), nil
+	return w.document()
 }
 
 // An encryptedReply is the envelope of an answer. Its order is WeChat's.
@@ -166,44 +157,12 @@ func (c *Codec) encrypted(p Push, body []byte) (encryptedReply, error) {
 	}, nil
 }
 
-func (r encryptedReply) write(f format) ([]byte, error) {
-	if f == formatJSON {
-		return json.Marshal(r)
-	}
-	w := newXMLWriter()
+func (r encryptedReply) write(f format) []byte {
+	const rest = 256 // bytes, beside the ciphertext
+	w := newWriter(make([]byte, 0, len(r.Encrypt)+rest), f)
 	w.text("Encrypt", r.Encrypt)
 	w.text("MsgSignature", r.MsgSignature)
 	w.number("TimeStamp", r.TimeStamp)
 	w.text("Nonce", r.Nonce)
-	return w.document(), nil
+	return w.document()
 }
-
-// An xmlWriter writes the children of an <xml> element.
-type xmlWriter struct{ b []byte }
-
-func newXMLWriter() *xmlWriter {
-	const usual = 1024 // bytes; an encrypted answer has about 600
-	return &xmlWriter{b: append(make([]byte, 0, usual), "<xml>"...)}
-}
-
-// text writes an element with one text. A "]]>" in it is shared between two
-// CDATA sections, since it would end one.
-func (w *xmlWriter) text(name, value string) {
-	w.raw("<", name, ">", cdataOpen)
-	w.raw(strings.ReplaceAll(value, cdataClose, "]]"+cdataClose+cdataOpen+">"))
-	w.raw(cdataClose, "</", name, ">")
-}
-
-func (w *xmlWriter) number(name string, value int64) {
-	w.raw("<", name, ">")
-	w.b = strconv.AppendInt(w.b, value, 10)
-	w.raw("</", name, ">")
-}
-
-func (w *xmlWriter) raw(parts ...string) {
-	for _, part := range parts {
-		w.b = append(w.b, part...)
-	}
-}
-
-func (w *xmlWriter) document() []byte { return append(w.b, "</xml>"...) }

@@ -1,0 +1,32 @@
+package wechat
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+// Answers in JSON are what encoding/json writes.
+func FuzzReplyJSON(f *testing.F) {
+	f.Add("oABC", "gh_1", int64(1700000000), "文字 <&> \u2028\"\\\n\x7f\xff", "kf2001@gh_1")
+	f.Add("", "", int64(-1), "", "")
+	f.Fuzz(func(t *testing.T, to, from string, at int64, content, account string) {
+		r := reply{ToUserName: to, FromUserName: from, CreateTime: at, MsgType: textType, Content: content}
+		if account != "" {
+			r.TransInfo = &transInfo{account}
+		}
+		want, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.write(nil, formatJSON); string(got) != string(want) {
+			t.Errorf("write = %s, want %s", got, want)
+		}
+		e := encryptedReply{Encrypt: content, MsgSignature: from, TimeStamp: at, Nonce: to}
+		if want, err = json.Marshal(e); err != nil {
+			t.Fatal(err)
+		}
+		if got := e.write(formatJSON); string(got) != string(want) {
+			t.Errorf("write = %s, want %s", got, want)
+		}
+	})
+}
