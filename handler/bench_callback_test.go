@@ -77,8 +77,8 @@ func (r *replay) ask() int {
 	return r.writer.status
 }
 
-// benchSafe gives a message as it comes in safe mode, and its ciphertext.
-func benchSafe(message string, json bool) (body, ciphertext string) {
+// benchSafe gives the body of a message in safe mode, and its ciphertext.
+func benchSafe(message string, json bool) (string, string) {
 	text := binary.BigEndian.AppendUint32(make([]byte, 16), uint32(len(message)))
 	text = append(append(text, message...), benchAppID...)
 	pad := 32 - len(text)%32
@@ -94,7 +94,7 @@ func benchSafe(message string, json bool) (body, ciphertext string) {
 		panic(err)
 	}
 	cipher.NewCBCEncrypter(block, key[:aes.BlockSize]).CryptBlocks(text, text)
-	ciphertext = base64.StdEncoding.EncodeToString(text)
+	ciphertext := base64.StdEncoding.EncodeToString(text)
 	if json {
 		return fmt.Sprintf(`{"ToUserName":"gh_1","Encrypt":%q}`, ciphertext), ciphertext
 	}
