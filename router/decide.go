@@ -28,19 +28,6 @@ type Situation struct {
 	Load     func(kefu.AgentID) kefu.Load
 }
 
-// A Try is one candidate of a Plan. Its Reason is set if he was refused at
-// once, and empty while he can still be asked for a seat.
-type Try struct {
-	kefu.Candidate
-	Via    kefu.Reason // ReasonAsked, ReasonOwner or ReasonStep: why he stands here
-	Answer kefu.Answer // how a message would reach him
-}
-
-// A Plan is whom to try, in order; no agent stands in it twice.
-type Plan struct {
-	Tries []Try
-}
-
 // Decide makes the plan for a conversation that needs an agent: first whom the
 // tag asks for (of a group, the owner first if he is in it), then the owner, then the entry's steps in order, and within a
 // step the least load relative to capacity, then who has waited longest for a
@@ -50,23 +37,52 @@ type Plan struct {
 // settled when it is taken, so an agent who seems full is tried all the same,
 // after those who do not.
 func Decide(s Situation) Plan {
-	p := planner{s: s, seen: make(map[kefu.AgentID]bool)}
+	p := newPlanner(s)
 	p.asked()
 	p.owner()
 	p.ladder()
 	return Plan{Tries: p.tries}
 }
 
+// fewTries is up to how many tries looking through them costs less than a map.
+const fewTries = 16
+
 type planner struct {
 	s     Situation
-	seen  map[kefu.AgentID]bool
 	tries []Try
+	seen  map[kefu.AgentID]bool // who is in tries; nil while they are few
+	order []busy                // of one step at a time
+	ranks []rank
+}
+
+// newPlanner makes room for everybody at once: with thousands of candidates,
+// growing step by step costs more than deciding.
+func newPlanner(s Situation) *planner {
+	all, largest := 0, 0
+	for _, step := range s.Entry.Steps {
+		all += len(step.Agents)
+		largest = max(largest, len(step.Agents))
+	}
+	if s.Conversation.Owner != "" {
+		all++
+	}
+	p := planner{s: s}
+	if all > 0 {
+		p.tries = make([]Try, 0, all)
+	}
+	if all > fewTries {
+		p.seen = make(map[kefu.AgentID]bool, all)
+	}
+	if largest > 1 {
+		p.order, p.ranks = make([]busy, 0, largest), make([]rank, 0, largest)
+	}
+	return &p
 }
 
 func (p *planner) asked() {
 	ask := p.s.Conversation.Ask
 	if ask.Agent != "" && p.s.Entry.Allows(ask.Agent) {
-		p.add(ask.Agent, kefu.ReasonAsked, kefu.Candidate{})
+		p.add(p.look(ask.Agent), kefu.ReasonAsked, kefu.Candidate{})
 	}
 	if ask.Group == "" {
 		return
@@ -91,7 +107,7 @@ func (p *planner) owner() {
 	if hasLeft(p.s, owner) {
 		c.Reason = kefu.ReasonLeft
 	}
-	p.add(owner, kefu.ReasonOwner, c)
+	p.add(p.look(owner), kefu.ReasonOwner, c)
 }
 
 func (p *planner) ladder() {
@@ -107,25 +123,68 @@ func (p *planner) ladder() {
 }
 
 func (p *planner) addStep(step kefu.Step, via kefu.Reason, c kefu.Candidate) {
-	order := make([]busy, len(step.Agents))
+	if len(step.Agents) == 1 {
+		p.add(p.look(step.Agents[0]), via, c)
+		return
+	}
+	p.order, p.ranks = p.order[:0], p.ranks[:0]
+	limited := 0
 	for i, id := range step.Agents {
-		order[i] = busy{id, p.s.Load(id), p.capacity(id)}
+		b := p.look(id)
+		p.order = append(p.order, b)
+		p.ranks = append(p.ranks, rank{b.load.Seats, b.capacity(), i})
+		if b.capacity() != 0 {
+			limited++
+		}
 	}
-	slices.SortStableFunc(order, busy.compare)
-	for _, b := range order {
-		p.add(b.id, via, c)
+	p.sort(limited == 0 || limited == len(step.Agents))
+	for _, r := range p.ranks {
+		p.add(p.order[r.at], via, c)
 	}
 }
 
-// busy is how an agent of a step is ordered: the less busy first.
+// busy is an agent with what a plan asks about him, looked up once.
 type busy struct {
-	id       kefu.AgentID
-	load     kefu.Load
-	capacity int
+	id    kefu.AgentID
+	agent *kefu.Agent // nil if he has left
+	load  kefu.Load
 }
 
-func (a busy) compare(b busy) int {
-	return cmp.Or(byLoad(a.load.Seats, a.capacity, b.load.Seats, b.capacity), a.load.LastNew.Compare(b.load.LastNew))
+func (p *planner) look(id kefu.AgentID) busy { return busy{id, p.s.Agent(id), p.s.Load(id)} }
+
+func (b busy) capacity() int {
+	if b.agent == nil {
+		return 0
+	}
+	return b.agent.Capacity
+}
+
+// rank is what orders a step, small because sorting moves it about: the rest is
+// in planner.order.
+type rank struct{ seats, capacity, at int }
+
+// sort orders a step. The stable sort is slower, and needed where some have a
+// limit and some have none: who equals whom then depends on the pair, and
+// another way to sort would give another order.
+func (p *planner) sort(alike bool) {
+	if !alike {
+		slices.SortStableFunc(p.ranks, p.compare)
+		return
+	}
+	slices.SortFunc(p.ranks, func(a, b rank) int {
+		if c := p.compare(a, b); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.at, b.at)
+	})
+}
+
+// compare puts the less busy first.
+func (p *planner) compare(a, b rank) int {
+	if c := byLoad(a.seats, a.capacity, b.seats, b.capacity); c != 0 {
+		return c
+	}
+	return p.order[a.at].load.LastNew.Compare(p.order[b.at].load.LastNew)
 }
 
 // byLoad compares two loads relative to capacity. No limit is a load of
@@ -142,108 +201,44 @@ func byLoad(seatsA, capA, seatsB, capB int) int {
 	return cmp.Compare(seatsA*capB, seatsB*capA)
 }
 
-func (p *planner) capacity(id kefu.AgentID) int {
-	if a := p.s.Agent(id); a != nil {
-		return a.Capacity
-	}
-	return 0
-}
-
 // add puts an agent into the plan unless he stands there already. A reason
 // given with c refuses him; else his standing may.
-func (p *planner) add(id kefu.AgentID, via kefu.Reason, c kefu.Candidate) {
-	if p.seen[id] {
+func (p *planner) add(b busy, via kefu.Reason, c kefu.Candidate) {
+	if p.has(b.id) {
 		return
 	}
-	p.seen[id] = true
-	c.Agent, c.Load, c.Limit = id, p.s.Load(id).Seats, p.capacity(id)
+	c.Agent, c.Load, c.Limit = b.id, b.load.Seats, b.capacity()
 	t := Try{Candidate: c, Via: via}
 	if t.Reason == "" {
-		standing := p.s.Standing(id)
-		t.Answer, t.Reason = wayTo(p.s.App, p.s.Agent(id), standing)
+		standing := p.s.Standing(b.id)
+		t.Answer, t.Reason = wayTo(p.s.App, b.agent, standing)
 		switch {
 		case standing.Paused:
 			t.Reason = kefu.ReasonPaused
 		case standing.Leaving:
 			t.Reason = kefu.ReasonOffline
-		case t.Reason == "" && slices.Contains(p.s.Conversation.Missed, id):
+		case t.Reason == "" && slices.Contains(p.s.Conversation.Missed, b.id):
 			t.Reason = kefu.ReasonMissed
 		}
 	}
 	p.tries = append(p.tries, t)
 }
 
+// has reports whether an agent stands in the plan, and expects him to from now
+// on.
+func (p *planner) has(id kefu.AgentID) bool {
+	if p.seen == nil {
+		return slices.ContainsFunc(p.tries, func(t Try) bool { return t.Agent == id })
+	}
+	before := len(p.seen)
+	p.seen[id] = true
+	return len(p.seen) == before
+}
+
 // hasLeft reports whether an agent is gone from the config or from the entry's
 // ladder: an owner who has left owns nobody.
 func hasLeft(s Situation, id kefu.AgentID) bool {
 	return s.Agent(id) == nil || !s.Entry.Allows(id)
-}
-
-// Seats lists whom to ask for a seat, in order.
-func (p Plan) Seats() []kefu.SeatCandidate {
-	var out []kefu.SeatCandidate
-	for _, t := range p.Tries {
-		if t.Reason == "" {
-			out = append(out, kefu.SeatCandidate{Agent: t.Agent, Capacity: t.Limit})
-		}
-	}
-	return out
-}
-
-// Take writes into the plan what became of its candidates when a seat was
-// asked for, and gives the one who has it; nil if nobody had room.
-func (p Plan) Take(seat kefu.Seat) *Try {
-	loads := make(map[kefu.AgentID]kefu.Load, len(seat.Loads))
-	for _, l := range seat.Loads {
-		loads[l.Agent] = l
-	}
-	var taken *Try
-	for i := range p.Tries {
-		t := &p.Tries[i]
-		if t.Reason != "" {
-			continue
-		}
-		if l, ok := loads[t.Agent]; ok {
-			t.Load = l.Seats
-		}
-		switch {
-		case seat.Agent != "" && t.Agent == seat.Agent:
-			t.Reason, taken = kefu.ReasonTaken, t
-		case taken != nil:
-			t.Reason = kefu.ReasonNotNeeded
-		default:
-			t.Reason = kefu.ReasonFull
-		}
-	}
-	return taken
-}
-
-// Reopen marks a taken candidate as refused, and those after him as possible
-// again.
-func (p Plan) Reopen(agent kefu.AgentID) {
-	for i := range p.Tries {
-		t := &p.Tries[i]
-		if t.Agent == agent {
-			t.Reason = kefu.ReasonRefused
-		}
-		if t.Reason == kefu.ReasonNotNeeded {
-			t.Reason = ""
-		}
-	}
-}
-
-// Candidates gives the plan as explain shows it.
-func (p Plan) Candidates() []kefu.Candidate {
-	out := make([]kefu.Candidate, len(p.Tries))
-	for i, t := range p.Tries {
-		out[i] = t.Candidate
-	}
-	return out
-}
-
-// Refused reports whether any candidate was refused for the given reason.
-func (p Plan) Refused(reason kefu.Reason) bool {
-	return slices.ContainsFunc(p.Tries, func(t Try) bool { return t.Reason == reason })
 }
 
 // An Outcome is what a decision means for the customer's sticky assignment.

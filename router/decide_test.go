@@ -358,18 +358,64 @@ func TestWayTo(t *testing.T) {
 
 func BenchmarkDecide(b *testing.B) {
 	for _, n := range []int{1, 100, 10_000} {
+		s := crowd(n)
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			people := make(map[kefu.AgentID]person, n)
-			ids := make([]kefu.AgentID, n)
-			for i := range ids {
-				ids[i] = kefu.AgentID(fmt.Sprintf("agent%d", i))
-				people[ids[i]] = person{presence: kefu.PresenceOnline, seats: i % 7, capacity: 10}
-			}
-			s := scene(people, []kefu.Step{group("all", ids...)}, kefu.Conversation{})
 			b.ReportAllocs()
 			for b.Loop() {
 				Decide(s)
 			}
 		})
+		p := Decide(s)
+		seat := kefu.Seat{}
+		for _, c := range p.Seats() {
+			seat.Loads = append(seat.Loads, kefu.Load{Agent: c.Agent, Seats: c.Capacity})
+		}
+		b.Run(fmt.Sprintf("%d/seats", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				p.Seats()
+			}
+		})
+		b.Run(fmt.Sprintf("%d/take", n), func(b *testing.B) {
+			tries := make([]Try, len(p.Tries))
+			b.ReportAllocs()
+			for b.Loop() {
+				copy(tries, p.Tries)
+				Plan{Tries: tries}.Take(seat)
+			}
+		})
+	}
+}
+
+// Nothing in a decision may cost an allocation per candidate.
+func TestDecideAllocates(t *testing.T) { //nolint:paralleltest // AllocsPerRun counts those of the whole process
+	for n, most := range map[int]float64{1: 3, 100: 12, 10_000: 100} {
+		s := crowd(n)
+		if got := testing.AllocsPerRun(10, func() { Decide(s) }); got > most {
+			t.Errorf("%d candidates: %v allocations, want ≤ %v", n, got, most)
+		}
+	}
+}
+
+// crowd is a situation of one step with n agents, looked up as in a table and a
+// roster: in maps.
+func crowd(n int) Situation {
+	ids := make([]kefu.AgentID, n)
+	agents := make(map[kefu.AgentID]*kefu.Agent, n)
+	standings := make(map[kefu.AgentID]kefu.Standing, n)
+	loads := make(map[kefu.AgentID]kefu.Load, n)
+	for i := range ids {
+		id := kefu.AgentID(fmt.Sprintf("agent%d", i))
+		ids[i] = id
+		agents[id] = &kefu.Agent{ID: id, Capacity: 10}
+		standings[id] = kefu.Standing{Presence: kefu.PresenceOnline}
+		loads[id] = kefu.Load{Agent: id, Seats: i * 7919 % 11, LastNew: noon.Add(time.Duration(i*7919%n) * time.Second)}
+	}
+	roster := kefu.NewRoster(1, map[kefu.AppID]map[kefu.AgentID]kefu.Standing{"shop": standings})
+	return Situation{
+		App: &kefu.App{ID: "shop"}, Entry: &kefu.Entry{Tag: "cs1", Steps: []kefu.Step{group("all", ids...)}},
+		Agent:    func(id kefu.AgentID) *kefu.Agent { return agents[id] },
+		Standing: func(id kefu.AgentID) kefu.Standing { return roster.Standing("shop", id) },
+		Load:     func(id kefu.AgentID) kefu.Load { return loads[id] },
 	}
 }
