@@ -24,10 +24,11 @@ export GOFLAGS := $(GOFLAGS) -buildvcs=false -tags=nomsgpack
 
 FUZZTIME  := 30s
 BENCHTIME := 1s
+ROUNDS    := 5
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint fmt fuzz soak bench licences sbom reproducible release checkdeploy clean need unit
+.PHONY: help demo test build lint fmt fuzz soak bench microbench licences sbom reproducible release checkdeploy clean need unit
 # One after the other under -j too: tests on a busy machine fail for no reason.
 .NOTPARALLEL:
 
@@ -79,7 +80,11 @@ soak: need ## run what can go wrong in full length (about 2 hours) and write the
 	$(MAKE) --no-print-directory fuzz FUZZTIME=5m || failed=1; \
 	exit $$failed
 
-bench: ## run the benchmarks for BENCHTIME each (1s)
+bench: ## measure kefud beside Gin and other servers (about 15 minutes) and write docs/performance.md
+	$(STEP) 'kefud beside Gin and other servers'
+	@cd bench && go run . -rounds $(ROUNDS) -for 5s -out ../docs/performance.md
+
+microbench: ## run the benchmarks of the parts for BENCHTIME each (1s)
 	$(STEP) 'benchmarks'
 	@go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 

@@ -1,0 +1,88 @@
+// Command bench measures kefud beside Gin's own floor and other servers, in one run
+// whose rows take turns, and writes the figures down.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+func main() {
+	if len(os.Args) == 4 && os.Args[1] == "serve" {
+		exit(serve(os.Args[2], os.Args[3]))
+	}
+	rounds := flag.Int("rounds", 5, "how often each row is measured")
+	d := flag.Duration("for", 5*time.Second, "how long each row is saturated, and then loaded by half")
+	out := flag.String("out", "../docs/performance.md", "the file that is written")
+	conns := flag.Int("connections", 48, "connections of the generator")
+	level := flag.String("log", "info", "kefud's log level; info, its default, is a line a push")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	exit(run(ctx, &bench{conns: *conns, d: *d, logLevel: *level}, *rounds, *out))
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func run(ctx context.Context, b *bench, rounds int, out string) error {
+	var err error
+	if b.self, err = os.Executable(); err != nil {
+		return fmt.Errorf("find itself: %w", err)
+	}
+	if b.dir, err = os.MkdirTemp("", "kefud-bench-"); err != nil {
+		return fmt.Errorf("folder: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(b.dir) }()
+	b.kefud = filepath.Join(b.dir, "kefud")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.kefud, "./cmd/kefud") //nolint:gosec // ours
+	build.Dir, build.Stderr = "..", os.Stderr
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("build kefud: %w", err)
+	}
+	b.pin(ctx)
+	all := rows()
+	got := make([][]sample, len(all))
+	for round := range rounds {
+		for i, r := range all {
+			s, err := b.measure(ctx, r)
+			if err != nil {
+				return fmt.Errorf("%s: %w", r.name, err)
+			}
+			got[i] = append(got[i], s)
+			fmt.Printf("%d/%d  %-42s %7.0f/s\n", round+1, rounds, r.name, s.rate)
+		}
+	}
+	text := b.report(all, got)
+	fmt.Print(text)
+	if err := os.WriteFile(out, []byte(text), 0o644); err != nil { //nolint:gosec // a document
+		return fmt.Errorf("write: %w", err)
+	}
+	return nil
+}
+
+// pin puts this process, with what it starts, on the second core, and leaves the
+// first to the server.
+func (b *bench) pin(ctx context.Context) {
+	if runtime.NumCPU() < 2 {
+		return
+	}
+	me := exec.CommandContext(ctx, "taskset", "-a", "-c", "-p", "1", strconv.Itoa(os.Getpid())) //nolint:gosec // a number
+	if me.Run() == nil {
+		b.serverCore = "0"
+	}
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// A row is one compared server under one kind of push.
+type row struct {
+	name   string
+	server string // of serve; "" = kefud with a Redis
+	shape  shape
+	known  int
+	want   string
+}
+
+const customers = 1000
+
+func rows() []row {
+	const transfer, sealed = "transfer_customer_service", "Encrypt"
+	xml, safe := shape{}, shape{safe: true}
+	out := []row{
+		{"raw socket server", "raw", xml, customers, "success"},
+		{"Gin floor", "floor", xml, customers, "success"},
+		{"kefud, store in memory, plain XML", "memory-plain", xml, customers, transfer},
+		{"kefud, store in memory, safe XML", "memory-safe", safe, customers, sealed},
+		{"silenceper/wechat, plain XML", "silenceper", xml, customers, transfer},
+		{"silenceper/wechat, safe XML", "silenceper", safe, customers, sealed},
+	}
+	for _, s := range []shape{{}, {json: true}, {safe: true}, {safe: true, json: true}} {
+		want := transfer
+		if s.safe {
+			want = sealed
+		}
+		out = append(out,
+			row{"kefud + Redis, " + s.String() + ", known", "", s, customers, want},
+			row{"kefud + Redis, " + s.String() + ", new", "", s, 0, want})
+	}
+	return out
+}
+
+// A sample is what one row measured in one round.
+type sample struct {
+	rate, serverCPU, redisCPU, generator float64 // pushes a second, µs a push, share of a core
+	allocs, bytes, rss                   float64
+	commands, reads                      float64 // of Redis, a push
+	p50, p99, p999                       time.Duration
+}
+
+// A bench is what the runs have in common.
+type bench struct {
+	self, kefud, dir, logLevel string
+	serverCore                 string // "" = not pinned
+	conns                      int
+	d                          time.Duration
+}
+
+const configFile = `listen: %s
+log: {level: %s}
+redis: {addrs: %q}
+agents: [{id: wang, name: Wang, capacity: 0, presence: online, desk: {app: shop, account: kf2001@gh_1a2b3c}}]
+apps:
+  - name: shop
+    app_id: ` + appID + `
+    original_id: ` + original + `
+    token: ` + token + `
+    encoding_aes_key: ` + aesKey + `
+    encryption: %s
+    transfer_to_agent: always
+    default_entry: cs1
+    entries: [{tag: cs1, steps: [{agent: wang}]}]
+`
+
+// launch starts the row's server, and its Redis if it has one.
+func (b *bench) launch(ctx context.Context, r row) (server, redis *process, err error) {
+	addr, err := freeAddr(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if r.server != "" {
+		server, err = start(ctx, b.serverCore, addr, nil, b.self, "serve", r.server, addr)
+		return server, nil, err
+	}
+	at, err := freeAddr(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	_, port, _ := net.SplitHostPort(at)
+	redis, err = start(ctx, "", at, nil, "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", b.dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	mode := "plain"
+	if r.shape.safe {
+		mode = "safe"
+	}
+	path := filepath.Join(b.dir, "config.yaml")
+	if err = os.WriteFile(path, fmt.Appendf(nil, configFile, addr, b.logLevel, at, mode), 0o600); err == nil {
+		server, err = start(ctx, b.serverCore, addr, nil, b.kefud, "serve", "--config", path)
+	}
+	if err != nil {
+		redis.stop()
+	}
+	return server, redis, err
+}
+
+func own() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// measure runs one row once: warm, saturated, and at half of that.
+func (b *bench) measure(ctx context.Context, r row) (sample, error) {
+	server, redis, err := b.launch(ctx, r)
+	if err != nil {
+		return sample{}, err
+	}
+	defer server.stop()
+	if redis != nil {
+		defer redis.stop()
+	}
+	m, err := newMold(r.shape, r.known)
+	if err != nil {
+		return sample{}, err
+	}
+	m.prepare(int(30000 * b.d.Seconds()))
+	runtime.GC()
+	g, err := newGenerator(ctx, server.addr, m, r.want, b.conns)
+	if err != nil {
+		return sample{}, err
+	}
+	defer g.close()
+	if err := g.first(3 * customers); err != nil {
+		return sample{}, fmt.Errorf("warm: %w", err)
+	}
+	s, err := b.saturate(ctx, g, server, redis)
+	if err != nil {
+		return s, err
+	}
+	took, err := g.open(s.rate/2, b.d)
+	if err != nil || len(took) == 0 {
+		return s, fmt.Errorf("open loop: %w", err)
+	}
+	at := func(q float64) time.Duration { return took[int(q*float64(len(took)-1))] }
+	s.p50, s.p99, s.p999 = at(.5), at(.99), at(.999)
+	return s, nil
+}
+
+func (b *bench) saturate(ctx context.Context, g *generator, server, redis *process) (sample, error) {
+	const mallocs, allocated = "go_memstats_mallocs_total", "go_memstats_alloc_bytes_total"
+	var info []float64
+	var redisCPU time.Duration
+	heap := server.metrics(ctx, mallocs, allocated)
+	if redis != nil {
+		info, redisCPU = redis.info(ctx), redis.cpu()
+	}
+	cpu, mine := server.cpu(), own()
+	n, took, err := g.closed(b.d)
+	if err != nil {
+		return sample{}, fmt.Errorf("saturate: %w", err)
+	}
+	per := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 / float64(n) }
+	s := sample{
+		rate: float64(n) / took.Seconds(), serverCPU: per(server.cpu() - cpu),
+		generator: float64(own()-mine) / float64(took), rss: server.rss(),
+	}
+	if redis != nil {
+		s.redisCPU = per(redis.cpu() - redisCPU)
+		after := redis.info(ctx)
+		s.commands, s.reads = (after[0]-info[0])/float64(n), (after[1]-info[1])/float64(n)
+	}
+	after := server.metrics(ctx, mallocs, allocated)
+	s.allocs, s.bytes = (after[0]-heap[0])/float64(n), (after[1]-heap[1])/float64(n)
+	return s, nil
+}

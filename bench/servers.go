@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/zerolog"
+	"github.com/silenceper/wechat/v2"
+	"github.com/silenceper/wechat/v2/cache"
+	peer "github.com/silenceper/wechat/v2/officialaccount/config"
+	"github.com/silenceper/wechat/v2/officialaccount/message"
+
+	"kefud/handler"
+	"kefud/kefu"
+	"kefud/router"
+	codec "kefud/wechat"
+)
+
+// serve runs one of the compared servers in this process.
+func serve(name, addr string) error {
+	gin.SetMode(gin.ReleaseMode)
+	var h http.Handler
+	switch name {
+	case "raw":
+		return serveRaw(addr)
+	case "floor":
+		h = engine(func(c *gin.Context) { c.String(http.StatusOK, "success") })
+	case "silenceper":
+		h = engine(silenceper())
+	case "memory-plain", "memory-safe":
+		var err error
+		if h, err = memory(codec.Encryption(name[len("memory-"):])); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("no server %q", name)
+	}
+	return (&http.Server{Addr: addr, Handler: h, ReadHeaderTimeout: time.Minute}).ListenAndServe()
+}
+
+// engine is Gin with nothing but the callback, and the counters of the Go runtime.
+func engine(callback gin.HandlerFunc) *gin.Engine {
+	e := gin.New()
+	e.POST("/wechat/:app", callback)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector())
+	e.GET("/metrics", gin.WrapH(promhttp.HandlerFor(registry, promhttp.HandlerOpts{})))
+	return e
+}
+
+// serveRaw answers whatever is read with the same bytes: the most that the
+// generator can be asked for.
+func serveRaw(addr string) error {
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	answer := []byte("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nsuccess")
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return fmt.Errorf("accept: %w", err)
+		}
+		go func() {
+			defer func() { _ = c.Close() }()
+			in := make([]byte, 8<<10)
+			for {
+				if _, err := c.Read(in); err != nil {
+					return
+				}
+				if _, err := c.Write(answer); err != nil {
+					return
+				}
+			}
+		}()
+	}
+}
+
+// silenceper is github.com/silenceper/wechat's own server, which transfers everybody.
+func silenceper() gin.HandlerFunc {
+	account := wechat.NewWechat().GetOfficialAccount(&peer.Config{
+		AppID: appID, Token: token, EncodingAESKey: aesKey, Cache: cache.NewMemory(),
+	})
+	return func(c *gin.Context) {
+		s := account.GetServer(c.Request, c.Writer)
+		s.SetMessageHandler(func(*message.MixMessage) *message.Reply {
+			return &message.Reply{MsgType: message.MsgTypeTransfer, MsgData: message.NewTransferCustomer("")}
+		})
+		if s.Serve() != nil || s.Send() != nil {
+			c.Status(http.StatusInternalServerError)
+		}
+	}
+}
+
+// memory is all of kefud's way of a push but the store.
+func memory(mode codec.Encryption) (http.Handler, error) {
+	table, err := kefu.NewTable([]kefu.App{{
+		ID: "shop", NamesAgents: true, Mute: true, Idle: 30 * time.Minute, Default: "cs1",
+		Entries: []kefu.Entry{{Tag: "cs1", Steps: []kefu.Step{{Agents: []kefu.AgentID{"wang"}}}, Sticky: 48 * time.Hour}},
+	}}, []kefu.Agent{{ID: "wang", Desk: kefu.Desk{App: "shop", Account: "kf2001@" + original}}})
+	if err != nil {
+		return nil, fmt.Errorf("table: %w", err)
+	}
+	c, err := codec.NewCodec(codec.CodecOptions{
+		App: "shop", OriginalID: original, AppID: appID, Token: token, Key: aesKey, Encryption: mode, MaxAge: time.Hour,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("codec: %w", err)
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector())
+	h, err := handler.New(handler.Options{
+		Codec: func(kefu.AppID) *codec.Codec { return c },
+		Link:  func(string) (string, bool) { return "", false },
+		Router: router.New(router.Options{
+			Store: kept{}, Seats: kept{}, Board: kept{}, Budget: time.Second,
+			Table: func() *kefu.Table { return table },
+		}),
+		Historian: kept{}, Ready: func() handler.Readiness { return handler.Readiness{Ready: true} },
+		Token: func() string { return "" }, Budget: time.Second,
+		Logger: zerolog.New(io.Writer(os.Stderr)).With().Timestamp().Logger(), Registerer: registry, Gatherer: registry,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("handler: %w", err)
+	}
+	return h, nil
+}
+
+// kept is a store in which every customer has his agent, and who is there.
+type kept struct{}
+
+var roster = kefu.NewRoster(1, map[kefu.AppID]map[kefu.AgentID]kefu.Standing{
+	"shop": {"wang": {Presence: kefu.PresenceOnline, Account: "kf2001@" + original}},
+})
+
+func (kept) Receive(_ context.Context, r kefu.Receipt) (kefu.Received, error) {
+	return kefu.Received{
+		Conversation: kefu.Conversation{Entry: "cs1", Owner: "wang", Serving: "wang", Live: true, Version: 1},
+		First:        r.At, Kept: true, Turn: 1, Answer: r.Reach.Answer("wang"),
+	}, nil
+}
+
+func (kept) Lookup(context.Context, kefu.CustomerID, kefu.MessageKey) (kefu.Received, error) {
+	return kefu.Received{}, nil
+}
+
+func (kept) Conversation(context.Context, kefu.CustomerID, time.Time) (kefu.Conversation, error) {
+	return kefu.Conversation{}, nil
+}
+func (kept) Settle(context.Context, kefu.Settlement) (kefu.Settled, error) {
+	return kefu.Settled{}, nil
+}
+func (kept) Seat(context.Context, kefu.SeatRequest) (kefu.Seat, error) { return kefu.Seat{}, nil }
+func (kept) Release(context.Context, kefu.CustomerID, kefu.Seat) error { return nil }
+func (kept) GiveUp(kefu.SeatRequest)                                   {}
+func (kept) Roster(time.Time) *kefu.Roster                             { return roster }
+func (kept) Load(agent kefu.AgentID) kefu.Load                         { return kefu.Load{Agent: agent} }
+func (kept) Note([]kefu.Load)                                          {}
+func (kept) History(context.Context, kefu.CustomerID) (kefu.History, error) {
+	return kefu.History{}, nil
+}
