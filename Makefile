@@ -60,6 +60,7 @@ lint: ## check format, go.mod, modules, workflows, go vet and the linters of .go
 	@! grep -n 'uses:' .github/workflows/*.yml | grep -vE '@[0-9a-f]{40} # v[0-9.]+$$' # by commit, with its version
 	$(STEP) 'go vet'
 	@go vet ./...
+	@cd bench && go vet ./... # a module of its own
 	$(STEP) 'linters: golangci-lint (the first time it is built: some minutes)'
 	@go run $(GOLANGCI) run ./...
 

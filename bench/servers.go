@@ -156,6 +156,7 @@ func (kept) Lookup(context.Context, kefu.CustomerID, kefu.MessageKey) (kefu.Rece
 func (kept) Conversation(context.Context, kefu.CustomerID, time.Time) (kefu.Conversation, error) {
 	return kefu.Conversation{}, nil
 }
+
 func (kept) Settle(context.Context, kefu.Settlement) (kefu.Settled, error) {
 	return kefu.Settled{}, nil
 }
