@@ -20,7 +20,7 @@ func (b *bench) report(all []row, got [][]sample) string {
 	} else {
 		w.WriteString("Nothing is pinned: taskset is missing, or there is one core.\n")
 	}
-	w.WriteString("\nThe rows take turns, round by round. Figures are medians, with the smallest and largest behind them: that is the noise. " +
+	w.WriteString("\nThe rows take turns, round by round. Figures are medians, with the smallest and largest behind them, which is the noise. " +
 		"A ratio is to the Gin floor of the same round: Gin answering \"success\", reading nothing.\n\n## Saturated\n\n" +
 		"| Server | req/s | × Gin floor | CPU µs/push | Redis CPU µs/push | allocs/push | bytes/push | RSS MiB | script calls/push | Redis reads/push | generator CPU |\n" +
 		"|---|---|---|---|---|---|---|---|---|---|---|\n")

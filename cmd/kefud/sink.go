@@ -15,6 +15,9 @@ const (
 	// sinkLines is how many lines wait for a reader that is behind: seconds of a
 	// busy server, and no more than a few MiB.
 	sinkLines = 8192
+	// sinkWrite is how many bytes of lines that wait go out in one write: as many as
+	// a pipe takes as a whole, whoever else writes to it (POSIX, PIPE_BUF on Linux).
+	sinkWrite = 4096
 	// sinkTime is how long the end of the process waits for the reader.
 	sinkTime = 300 * time.Millisecond
 )
@@ -62,25 +65,49 @@ func (s *sink) Write(line []byte) (int, error) {
 
 func (s *sink) pass() {
 	defer close(s.empty)
+	text := make([]byte, 0, sinkWrite)
 	for {
 		select {
 		case line := <-s.lines:
-			s.put(line)
+			text = s.put(text[:0], line)
 			continue
 		case <-s.stopped:
 		}
 		select {
 		case line := <-s.lines:
-			s.put(line)
+			text = s.put(text[:0], line)
 		default:
 			return
 		}
 	}
 }
 
-func (s *sink) put(line []byte) {
-	if _, err := s.to.Write(line); err != nil {
-		s.dropped.Add(1) // there is nowhere to tell but the metric
+// put passes on a line and those that wait behind it, in writes of whole lines.
+// It gives back text, which it uses, for the next time.
+func (s *sink) put(text, line []byte) []byte {
+	text = append(text, line...)
+	lines := int64(1)
+	for {
+		select {
+		case line = <-s.lines:
+		default:
+			s.write(text, lines)
+			return text
+		}
+		if len(text)+len(line) > sinkWrite {
+			s.write(text, lines)
+			text, lines = text[:0], 0
+		}
+		text = append(text, line...)
+		lines++
+	}
+}
+
+// write counts as dropped what the writer refuses, and what it takes in part.
+func (s *sink) write(text []byte, lines int64) {
+	if n, err := s.to.Write(text); err != nil {
+		whole := int64(bytes.Count(text[:min(n, len(text))], []byte("\n")))
+		s.dropped.Add(lines - min(whole, lines)) // there is nowhere to tell but the metric
 	}
 }
 

@@ -16,14 +16,20 @@ type stuckWriter struct {
 	err  error
 	mu   sync.Mutex
 	text strings.Builder
+
+	writes int
 }
 
 func (w *stuckWriter) Write(line []byte) (int, error) {
 	<-w.open
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.writes++
+	if w.err != nil {
+		return 0, w.err
+	}
 	w.text.Write(line)
-	return len(line), w.err
+	return len(line), nil
 }
 
 func TestSinkPassesOnInOrder(t *testing.T) {
@@ -52,14 +58,15 @@ func TestSinkDropsAndCountsWhatFindsNoRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &stuckWriter{open: make(chan struct{})}
 		s := newSink(w)
-		const over = 100
+		const over = 1000
+		const held = sinkWrite/5 + 1 // lines that may be in the writer's hands, and the next
 		for range sinkLines + over {
 			if _, err := s.Write([]byte("line\n")); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if got := s.dropped.Load(); got < over-1 || got > over { // one may be in the writer's hands
-			t.Errorf("dropped %d, want %d", got, over)
+		if got := s.dropped.Load(); got < over-held || got > over {
+			t.Errorf("dropped %d, want %d to %d", got, over-held, over)
 		}
 		began := time.Now()
 		s.close()
@@ -87,5 +94,34 @@ func TestSinkCountsWhatTheWriterRefuses(t *testing.T) {
 	s.close()
 	if s.dropped.Load() != 3 {
 		t.Errorf("dropped %d, want 3", s.dropped.Load())
+	}
+}
+
+func TestSinkJoinsWhatWaits(t *testing.T) {
+	t.Parallel()
+	w := &stuckWriter{open: make(chan struct{})}
+	s := newSink(w)
+	const lines = 1000
+	var want strings.Builder
+	for i := range lines {
+		line := fmt.Sprintf("line %d\n", i)
+		want.WriteString(line)
+		if _, err := s.Write([]byte(line)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	long := strings.Repeat("x", 2*sinkWrite) + "\n"
+	want.WriteString(long)
+	if _, err := s.Write([]byte(long)); err != nil {
+		t.Fatal(err)
+	}
+	close(w.open)
+	s.close()
+	if w.text.String() != want.String() {
+		t.Errorf("passed on %d bytes of %d, or in another order", w.text.Len(), want.Len())
+	}
+	// A thousand lines fill three writes; the first may have gone out alone.
+	if w.writes > 6 {
+		t.Errorf("%d lines took %d writes", lines, w.writes)
 	}
 }
