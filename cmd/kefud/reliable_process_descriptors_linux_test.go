@@ -119,7 +119,7 @@ func TestReliableWithoutDescriptors(t *testing.T) {
 
 	few := besiege(t, f.url, 30, time.Hour)
 	eventually(t, "they are there", func() bool { return f.metric("kefud_connections") >= 30 })
-	limit(t, p.cmd.Process.Pid, uint64(len(openFiles(t, p.cmd.Process.Pid))))
+	limit(t, p.cmd.Process.Pid, fewestFiles(t, p.cmd.Process.Pid))
 	before, at := processorTime(t, p.cmd.Process.Pid), time.Now()
 	<-time.After(length)
 	busy := (processorTime(t, p.cmd.Process.Pid) - before).Seconds() / time.Since(at).Seconds()
@@ -172,4 +172,16 @@ func processorTime(t *testing.T, pid int) time.Duration {
 		sum += time.Duration(ticks) * 10 * time.Millisecond
 	}
 	return sum
+}
+
+// fewestFiles is how many files a process has open between two pushes, whose
+// connections come and go, less what it may close by itself.
+func fewestFiles(t *testing.T, pid int) uint64 {
+	t.Helper()
+	fewest := len(openFiles(t, pid))
+	for range 100 {
+		fewest = min(fewest, len(openFiles(t, pid)))
+	}
+	const spare = 4 // that others may close: the API's, those of Redis
+	return uint64(fewest - spare)
 }
