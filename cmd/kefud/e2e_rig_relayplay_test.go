@@ -212,7 +212,7 @@ const (
 
 var (
 	lineHead  = regexp.MustCompile(`^#(\d+) (\S+) · `)
-	lineToken = regexp.MustCompile(`c\d{2,7}-\d{4}`)
+	lineToken = regexp.MustCompile(`c\d{2,7}-\d{4,}`)
 )
 
 // look reads what has come since he last looked, and gives the last thing that
