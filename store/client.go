@@ -9,8 +9,8 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// poolSize is how many calls may be under way at once, on a cluster to each node.
-// A connection is made when it is needed. The library's default goes by the number
+// poolSize is how many connections there may be, on a cluster to each node, beside
+// those that a joint uses. One is made when it is needed, and has one call under way. The library's default goes by the number
 // of processors, but what takes connections is a Redis that is slow.
 const poolSize = 128
 

@@ -17,7 +17,7 @@ import (
 type joint struct {
 	rdb    redis.UniversalClient
 	pipe   *redis.AutoPipeliner // nil = nothing is sent together
-	flying *atomic.Int64        // calls under way
+	flying atomic.Int64         // calls under way
 }
 
 const (
@@ -29,8 +29,8 @@ const (
 // newJoint makes what sends commands together, where that helps. The embedded store
 // makes no system calls. On a cluster a node that does not answer would hold up what
 // goes to the others.
-func newJoint(rdb redis.UniversalClient, embedded bool) (joint, error) {
-	j := joint{rdb: rdb, flying: &atomic.Int64{}}
+func newJoint(rdb redis.UniversalClient, embedded bool) (*joint, error) {
+	j := &joint{rdb: rdb}
 	if _, single := rdb.(*redis.Client); !single || embedded {
 		return j, nil
 	}
@@ -40,14 +40,14 @@ func newJoint(rdb redis.UniversalClient, embedded bool) (joint, error) {
 		Unordered: true, // every caller waits for his answer before he goes on
 	})
 	if err != nil {
-		return j, fmt.Errorf("send commands together: %w", err)
+		return nil, fmt.Errorf("send commands together: %w", err)
 	}
 	return j, nil
 }
 
 // run runs a script. When ctx ends, the command may still be carried out, as with
 // every command whose answer is not waited for.
-func (t joint) run(ctx context.Context, j job) (any, error) {
+func (t *joint) run(ctx context.Context, j job) (any, error) {
 	defer t.flying.Add(-1)
 	if t.flying.Add(1) <= alone || t.pipe == nil {
 		return j.script.Run(ctx, t.rdb, j.names, j.args...).Result()

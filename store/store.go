@@ -64,7 +64,7 @@ type Options struct {
 // A Store keeps what kefud knows. It is safe for concurrent use.
 type Store struct {
 	rdb       redis.UniversalClient
-	joint     joint
+	joint     *joint
 	closeRest func() // the embedded server
 	embedded  bool
 	sentinel  bool // the master is found by sentinels
