@@ -43,6 +43,9 @@ func (b *bench) report(all []row, got [][]sample) string {
 		"The raw socket server has no counters of allocations.\n\n## At half of the server's own maximum\n\n" +
 		"Open loop; latency counts from when the push was due. Milliseconds.\n\n| Server | p50 | p99 | p99.9 |\n|---|---|---|---|\n")
 	for i, r := range all {
+		if r.server == raw {
+			continue
+		}
 		of := func(f func(sample) time.Duration) string {
 			return spread("%.2f", got[i], func(s sample) float64 { return f(s).Seconds() * 1e3 })
 		}

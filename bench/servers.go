@@ -30,7 +30,7 @@ func serve(name, addr string) error {
 	gin.SetMode(gin.ReleaseMode)
 	var h http.Handler
 	switch name {
-	case "raw":
+	case raw:
 		return serveRaw(addr)
 	case "floor":
 		h = engine(func(c *gin.Context) { c.String(http.StatusOK, "success") })
