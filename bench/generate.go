@@ -54,20 +54,29 @@ func (g *generator) push(c *conn) error {
 	if _, err := c.Write(c.out); err != nil {
 		return fmt.Errorf("send: %w", err)
 	}
-	for n, end := 0, 0; end == 0 || n < end; {
+	for n := 0; ; {
 		got, err := c.Read(c.in[n:])
 		if err != nil {
 			return fmt.Errorf("receive: %w", err)
 		}
 		n += got
-		if end == 0 {
-			end = length(c.in[:n])
-		}
-		if end != 0 && n >= end && !(bytes.HasPrefix(c.in, []byte("HTTP/1.1 200")) && bytes.Contains(c.in[:n], g.want)) {
-			return fmt.Errorf("unexpected answer: %q", c.in[:n])
+		if whole, err := complete(c.in[:n], g.want); whole || err != nil {
+			return err
 		}
 	}
-	return nil
+}
+
+// complete reports whether an answer has come as a whole. One that is not what is
+// wanted is an error.
+func complete(answer, want []byte) (bool, error) {
+	end := length(answer)
+	if end == 0 || len(answer) < end {
+		return false, nil
+	}
+	if !bytes.HasPrefix(answer, []byte("HTTP/1.1 200")) || !bytes.Contains(answer, want) {
+		return false, fmt.Errorf("unexpected answer: %q", answer)
+	}
+	return true, nil
 }
 
 var lengthMark = []byte("Content-Length: ")
@@ -98,20 +107,6 @@ func (g *generator) each(run func(i int, c *conn) error) error {
 	all.Wait()
 	close(errs)
 	return <-errs
-}
-
-// closed sends as fast as the answers come, and gives how many did.
-func (g *generator) closed(d time.Duration) (int64, time.Duration, error) {
-	begin, from := time.Now(), g.next.Load()
-	err := g.each(func(_ int, c *conn) error {
-		for time.Since(begin) < d {
-			if err := g.push(c); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return g.next.Load() - from, time.Since(begin), err
 }
 
 // first sends so many pushes.

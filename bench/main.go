@@ -10,7 +10,9 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -23,12 +25,14 @@ func main() {
 	rounds := flag.Int("rounds", 5, "how often each row is measured")
 	d := flag.Duration("for", 5*time.Second, "how long each row is saturated, and then loaded by half")
 	out := flag.String("out", "../docs/performance.md", "the file that is written")
-	conns := flag.Int("connections", 48, "connections of the generator")
+	sweeping := flag.Int("saturating", 128, "connections that saturate")
+	conns := flag.Int("connections", 48, "connections of the open loop")
+	only := flag.String("rows", "", "measure only the rows whose name this regular expression finds, beside the Gin floor")
 	level := flag.String("log", "info", "kefud's log level; info, its default, is a line a push")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	exit(run(ctx, &bench{conns: *conns, d: *d, logLevel: *level}, *rounds, *out))
+	exit(run(ctx, &bench{conns: *conns, sweeping: *sweeping, d: *d, logLevel: *level}, *only, *rounds, *out))
 }
 
 func exit(err error) {
@@ -39,8 +43,11 @@ func exit(err error) {
 	os.Exit(0)
 }
 
-func run(ctx context.Context, b *bench, rounds int, out string) error {
-	var err error
+func run(ctx context.Context, b *bench, only string, rounds int, out string) error {
+	wanted, err := regexp.Compile(only)
+	if err != nil {
+		return fmt.Errorf("rows: %w", err)
+	}
 	if b.self, err = os.Executable(); err != nil {
 		return fmt.Errorf("find itself: %w", err)
 	}
@@ -55,7 +62,7 @@ func run(ctx context.Context, b *bench, rounds int, out string) error {
 		return fmt.Errorf("build kefud: %w", err)
 	}
 	b.pin(ctx)
-	all := rows()
+	all := slices.DeleteFunc(rows(), func(r row) bool { return r.server != floor && !wanted.MatchString(r.name) })
 	got := make([][]sample, len(all))
 	for round := range rounds {
 		for i, r := range all {

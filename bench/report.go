@@ -13,8 +13,8 @@ import (
 func (b *bench) report(all []row, got [][]sample) string {
 	var w strings.Builder
 	fmt.Fprintf(&w, "# Performance\n\nWritten by `make bench`; run it again to have the figures of your machine. It needs Linux, Go and redis-server.\n\n")
-	fmt.Fprintf(&w, "Measured %s with %s on %d cores (%s), %d rounds of %s a row, %d keep-alive connections, kefud's log level %s (to /dev/null).\n",
-		time.Now().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), model(), len(got[0]), b.d, b.conns, b.logLevel)
+	fmt.Fprintf(&w, "Measured %s with %s on %d cores (%s), %d rounds of %s a row, %d keep-alive connections (%d in the open loops), kefud's log level %s (to /dev/null).\n",
+		time.Now().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), model(), len(got[0]), b.d, b.sweeping, b.conns, b.logLevel)
 	if b.serverCore != "" {
 		w.WriteString("The server has core 0 to itself; the generator and redis-server share core 1.\n")
 	} else {
@@ -22,8 +22,8 @@ func (b *bench) report(all []row, got [][]sample) string {
 	}
 	w.WriteString("\nThe rows take turns, round by round. Figures are medians, with the smallest and largest behind them, which is the noise. " +
 		"A ratio is to the Gin floor of the same round: Gin answering \"success\", reading nothing.\n\n## Saturated\n\n" +
-		"| Server | req/s | × Gin floor | CPU µs/push | Redis CPU µs/push | allocs/push | bytes/push | RSS MiB | script calls/push | Redis reads/push | generator CPU |\n" +
-		"|---|---|---|---|---|---|---|---|---|---|---|\n")
+		"| Server | req/s | × Gin floor | CPU µs/push | Redis CPU µs/push | system calls/push | allocs/push | bytes/push | RSS MiB | script calls/push | Redis reads/push | generator CPU |\n" +
+		"|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	floor := slices.IndexFunc(all, func(r row) bool { return r.server == "floor" })
 	for i, r := range all {
 		of := func(format string, f func(sample) float64) string { return spread(format, got[i], f) }
@@ -32,16 +32,18 @@ func (b *bench) report(all []row, got [][]sample) string {
 			ratios[round].rate = got[i][round].rate / got[floor][round].rate
 		}
 		rate := func(s sample) float64 { return s.rate }
-		fmt.Fprintf(&w, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.name, of("%.0f", rate), spread("%.2f", ratios, rate),
+		fmt.Fprintf(&w, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.name, of("%.0f", rate), spread("%.2f", ratios, rate),
 			of("%.1f", func(s sample) float64 { return s.serverCPU }), of("%.1f", func(s sample) float64 { return s.redisCPU }),
-			of("%.1f", func(s sample) float64 { return s.allocs }), of("%.0f", func(s sample) float64 { return s.bytes }),
+			of("%.1f", func(s sample) float64 { return s.calls }), of("%.1f", func(s sample) float64 { return s.allocs }), of("%.0f", func(s sample) float64 { return s.bytes }),
 			of("%.0f", func(s sample) float64 { return s.rss }), of("%.2f", func(s sample) float64 { return s.commands }),
 			of("%.2f", func(s sample) float64 { return s.reads }), of("%.2f", func(s sample) float64 { return s.generator }))
 	}
 	w.WriteString("\nThe raw socket server answers whatever it reads with the same bytes: what the generator reaches there, it can ask of every row. " +
 		"Generator CPU is its share of its core; with Redis's it must stay below 1, else the row says less of the server than it could. " +
-		"The raw socket server has no counters of allocations.\n\n## At half of the server's own maximum\n\n" +
-		"Open loop; latency counts from when the push was due. Milliseconds.\n\n| Server | p50 | p99 | p99.9 |\n|---|---|---|---|\n")
+		"The raw socket server has no counters of allocations. System calls are counted by perf, where that is installed and allowed. " +
+		"The generator looks for answers every 200 µs and sleeps in between, so that no server pays for waking it: the slower one would pay for more.\n\n" +
+		"## Latency\n\nOpen loop; latency counts from when the push was due. Milliseconds.\n\n" +
+		"| Server | half of its maximum: p50 | p99 | p99.9 | 10,000/s: p50 | p99 | p99.9 |\n|---|---|---|---|---|---|---|\n")
 	for i, r := range all {
 		if r.server == raw {
 			continue
@@ -49,8 +51,10 @@ func (b *bench) report(all []row, got [][]sample) string {
 		of := func(f func(sample) time.Duration) string {
 			return spread("%.2f", got[i], func(s sample) float64 { return f(s).Seconds() * 1e3 })
 		}
-		fmt.Fprintf(&w, "| %s | %s | %s | %s |\n", r.name, of(func(s sample) time.Duration { return s.p50 }),
-			of(func(s sample) time.Duration { return s.p99 }), of(func(s sample) time.Duration { return s.p999 }))
+		fmt.Fprintf(&w, "| %s | %s | %s | %s | %s | %s | %s |\n", r.name, of(func(s sample) time.Duration { return s.half.p50 }),
+			of(func(s sample) time.Duration { return s.half.p99 }), of(func(s sample) time.Duration { return s.half.p999 }),
+			of(func(s sample) time.Duration { return s.paced.p50 }), of(func(s sample) time.Duration { return s.paced.p99 }),
+			of(func(s sample) time.Duration { return s.paced.p999 }))
 	}
 	w.WriteString("\nPowerWeChat is not compared: its module cannot be had with a verified checksum (tried: v3.4.22).\n")
 	return w.String()

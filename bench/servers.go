@@ -32,7 +32,7 @@ func serve(name, addr string) error {
 	switch name {
 	case raw:
 		return serveRaw(addr)
-	case "floor":
+	case floor:
 		h = engine(func(c *gin.Context) { c.String(http.StatusOK, "success") })
 	case "silenceper":
 		h = engine(silenceper())
