@@ -75,6 +75,9 @@ func (r Reach) Answer(agent AgentID) Answer {
 	return Answer{Way: Way(item[0]), Agent: agent, Account: item[1:]}
 }
 
+// Relays reports whether an agent can be reached by the relay.
+func (r Reach) Relays() bool { return strings.Contains(string(r), "="+string(rune(WayRelay))) }
+
 // An Ask is what a customer's tag asks for: an entry, and perhaps one agent or
 // group of its ladder. The zero Ask is a push without a tag.
 type Ask struct {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"kefud/kefu"
@@ -21,9 +20,6 @@ type work struct {
 	turn   int64
 }
 
-// relayed is how a Reach says that an agent is reached by the relay.
-const relayed = "=R"
-
 // maxContests is how often other pushes of the same customer may change the
 // conversation under a decision before it gives up. Each time one of them got
 // through, so more than a few means trouble.
@@ -37,7 +33,7 @@ func (w *work) receipt() kefu.Receipt {
 		Idle:  w.app.Idle, Allowance: w.app.Allowance,
 	}
 	if !r.Enter {
-		if strings.Contains(string(r.Reach), relayed) {
+		if r.Reach.Relays() {
 			r.Words, r.Keep = w.m.Words(), w.app.Transcript
 		}
 		return r

@@ -18,30 +18,9 @@ import (
 // agent can go on with it; then Answer stands, and a greeting given with r is
 // owed.
 func (s *Store) Receive(ctx context.Context, r kefu.Receipt) (kefu.Received, error) {
-	greeting, err := s.greeting(r)
+	j, err := s.receipt(r)
 	if err != nil {
 		return kefu.Received{}, err
-	}
-	words, err := s.seal(r.Customer, r.Words)
-	if err != nil {
-		return kefu.Received{}, err
-	}
-	p := s.keys.partition(r.Customer)
-	allowed, window := r.Allowance.AfterMessage, r.Allowance.AfterMessageWindow
-	if r.Enter {
-		allowed, window = r.Allowance.AfterEnter, r.Allowance.AfterEnterWindow
-	}
-	j := job{op: "receive", place: p, script: s.scripts.receive}
-	j.names = []string{
-		s.keys.push(r.Customer, r.Key), s.keys.customer(r.Customer), s.keys.lane(r.Customer), s.keys.lanes(p),
-		s.keys.said(r.Customer), s.keys.timers(p),
-	}
-	j.args = []any{
-		millis(r.At), r.Idle.Milliseconds(), flag(r.Enter), string(r.Ask.Entry), string(r.Ask.Agent),
-		r.Ask.Group, r.AskSticky.Milliseconds(), string(r.Default), r.DefaultSticky.Milliseconds(), string(r.Reach),
-		allowed, millis(r.At.Add(window)), pushTTL.Milliseconds(), slack.Milliseconds(),
-		laneTTL.Milliseconds(), member(r.Customer), greeting[0], greeting[1],
-		greeting[3], greeting[4], words, kefu.FromCustomer.Ref(r.Key), r.Keep.Milliseconds(),
 	}
 	reply, err := s.run(ctx, j)
 	if err != nil {
@@ -58,17 +37,44 @@ func (s *Store) Receive(ctx context.Context, r kefu.Receipt) (kefu.Received, err
 		s.refresher.ask(refresh{customer: r.Customer, agent: got.Serving, at: r.At, idle: r.Idle, version: got.Version})
 	}
 	if l.number(3) > 0 {
-		s.wakeUp(p)
+		s.wakeUp(j.place)
 	}
 	return got, nil
 }
 
-// greeting gives the five arguments of a receipt's greeting, empty without one.
-func (s *Store) greeting(r kefu.Receipt) ([]any, error) {
-	if r.Greeting == nil {
-		return []any{"", "", "", "", ""}, nil
+// receipt makes the call of receive.lua.
+func (s *Store) receipt(r kefu.Receipt) (job, error) {
+	allowed, window := r.Allowance.AfterMessage, r.Allowance.AfterMessageWindow
+	if r.Enter {
+		allowed, window = r.Allowance.AfterEnter, r.Allowance.AfterEnterWindow
 	}
-	return s.deliveryArgs(r.Customer, *r.Greeting)
+	p := s.keys.partition(r.Customer)
+	names := [6]string{s.keys.push(r.Customer, r.Key), s.keys.customer(r.Customer), s.keys.lane(r.Customer), s.keys.lanes(p)}
+	args := [17]any{
+		millis(r.At), r.Idle.Milliseconds(), string(r.Default), r.DefaultSticky.Milliseconds(), string(r.Reach),
+		allowed, millis(r.At.Add(window)), member(r.Customer),
+	}
+	j := job{op: "receive", place: p, script: s.scripts.receive, names: names[:4], args: args[:8]}
+	greeting := []any{"", "", "", "", ""}
+	if r.Greeting != nil {
+		var err error
+		if greeting, err = s.deliveryArgs(r.Customer, *r.Greeting); err != nil {
+			return job{}, err
+		}
+	}
+	switch {
+	case r.Enter:
+		j.args = append(j.args, "e", string(r.Ask.Entry), r.AskSticky.Milliseconds(), string(r.Ask.Agent), r.Ask.Group,
+			greeting[0], greeting[1], greeting[3], greeting[4])
+	case r.Reach.Relays():
+		words, err := s.seal(r.Customer, r.Words)
+		if err != nil {
+			return job{}, err
+		}
+		j.names = append(j.names, s.keys.said(r.Customer), s.keys.timers(p))
+		j.args = append(j.args, "w", words, kefu.FromCustomer.Ref(r.Key), r.Keep.Milliseconds())
+	}
+	return j, nil
 }
 
 // Lookup reads the record of one push and changes nothing: Repeat, First and
@@ -111,9 +117,9 @@ func (s *Store) Settle(ctx context.Context, st kefu.Settlement) (kefu.Settled, e
 	j.args = []any{
 		millis(st.At), st.Idle.Milliseconds(), pushTTL.Milliseconds(), slack.Milliseconds(), laneTTL.Milliseconds(),
 		member(st.Customer), st.Version, string(st.Entry), st.Sticky.Milliseconds(), string(st.Agent),
-		string(st.Owner), st.Borrowed, formatAnswer(st.Answer), flag(st.Replace),
+		string(st.Owner), orNone(int64(st.Borrowed)), formatAnswer(st.Answer), flag(st.Replace),
 		record, recordsKept, recordTTL.Milliseconds(),
-		st.AnswerWithin.Milliseconds(), formatAgents(st.Missed), words, kefu.FromCustomer.Ref(st.Key), st.Keep.Milliseconds(), millis(st.Waits),
+		orNone(st.AnswerWithin.Milliseconds()), formatAgents(st.Missed), words, kefu.FromCustomer.Ref(st.Key), st.Keep.Milliseconds(), millis(st.Waits),
 	}
 	for _, d := range st.Deliveries {
 		more, err := s.deliveryArgs(st.Customer, d)

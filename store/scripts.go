@@ -24,6 +24,11 @@ type scripts struct {
 	bind, announce, unbind             *redis.Script
 }
 
+// constants are what scripts need not be told with every call. Times are in ms; those
+// that only go on to Redis are texts, as it takes them.
+var constants = fmt.Sprintf("local PUSH_TTL, LANE_TTL, SLACK = '%d', '%d', %d\n",
+	pushTTL.Milliseconds(), laneTTL.Milliseconds(), slack.Milliseconds())
+
 func newScripts() scripts {
 	return scripts{
 		receive: script("customer", "move", "owe", "await", "tell", "receive"),
@@ -59,9 +64,11 @@ func newScripts() scripts {
 	}
 }
 
-// script joins a script and the fragments it needs, which come first.
+// script joins a script and the fragments it needs, which come first, behind the
+// constants.
 func script(files ...string) *redis.Script {
 	var b strings.Builder
+	b.WriteString(constants)
 	for _, name := range files {
 		text, err := sources.ReadFile("lua/" + name + ".lua")
 		if err != nil {

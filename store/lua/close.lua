@@ -10,7 +10,7 @@ if c.sv ~= ARGV[2] then return {0} end
 local owed = 0
 if ARGV[6] ~= '' then owed = owe(c, now, ARGV[4], ARGV[3], {notice = ARGV[6], once = '0', agent = ARGV[2], entry = c.e, body = ARGV[7]}) end
 answered(c, KEYS[5], ARGV[3])
-for name, blank in pairs({sv = '', se = '', st = '0', n = '', mi = ''}) do put(c, name, blank) end
+for _, name in ipairs({'sv', 'se', 'st', 'n', 'mi'}) do put(c, name, '') end
 put(c, 'v', (tonumber(c.v) or 0) + 1)
 save(c, now, now + (tonumber(c.es) or 0), tonumber(ARGV[5]))
 return {1, owed}

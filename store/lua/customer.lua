@@ -4,7 +4,11 @@
 local BLANK = {__index = function() return '' end}
 
 local function open(key)
-  local c = setmetatable({}, BLANK)
+  -- Made at its full size at once: to let it grow, and to ask BLANK, takes longer.
+  local c = setmetatable({
+    e = '', es = '', et = '', ei = '', a = '', g = '', ow = '', bo = '', sv = '', se = '', st = '', v = '', sa = '', lp = '', il = '',
+    mn = '', mu = '', en = '', eu = '', n = '', dn = '', ku = '', rc = '', hl = '', aw = '', at = '', mi = '',
+  }, BLANK)
   local all = redis.call('HGETALL', key)
   for i = 1, #all, 2 do c[all[i]] = all[i + 1] end
   c.key, c.writes = key, {}
@@ -36,7 +40,7 @@ end
 local function view(c, now, idle, holds)
   local gap = c.lp == '' and math.huge or now - c.lp
   local sticky = tonumber(c.es) or 0
-  local owner, borrowed = '', '0'
+  local owner, borrowed = '', ''
   if sticky > 0 and gap <= sticky and c.ow ~= '' then owner, borrowed = c.ow, c.bo end
   local live = gap <= idle and c.e ~= '' and c.se == c.e
   local standing = live and c.st == '1'

@@ -9,11 +9,11 @@ local function move(c, now, silence, entry, sticky)
   local owner, borrowed = c.ow, c.bo
   if entry ~= c.e then
     local agent, times, last = string.match(c['o:' .. entry], '^(%S+) (%d+) (%d+)$')
-    if c.ow ~= '' then put(c, 'o:' .. c.e, c.ow .. ' ' .. c.bo .. ' ' .. c.lp) end
+    if c.ow ~= '' then put(c, 'o:' .. c.e, c.ow .. ' ' .. (c.bo == '' and '0' or c.bo) .. ' ' .. c.lp) end
     if agent then put(c, 'o:' .. entry, '') end
-    owner, borrowed, silence = agent or '', times or '0', last and now - last or math.huge
+    owner, borrowed, silence = agent or '', times ~= '0' and times or '', last and now - last or math.huge
   end
-  if sticky == '0' or silence > tonumber(sticky) then owner, borrowed = '', '0' end
+  if sticky == '0' or silence > tonumber(sticky) then owner, borrowed = '', '' end
   put(c, 'e', entry)
   put(c, 'es', sticky)
   put(c, 'ow', owner)

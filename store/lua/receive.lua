@@ -1,53 +1,63 @@
 -- receive records a push, brings the customer's hash up to it, and answers it
--- at once if the conversation stays with its agent. Needs customer.lua, move.lua, owe.lua, await.lua, tell.lua.
+-- at once if the conversation stays with its agent. Needs constants, customer.lua, move.lua, owe.lua, await.lua, tell.lua.
 --
--- KEYS  1 push record, 2 customer, 3 lane, 4 lanes, 5 transcript, 6 timers
--- ARGV  1 now ms, 2 idle ms, 3 '1' = enter event, 4 asked entry ('' = no tag), 5 asked agent,
---       6 asked group, 7 sticky ms of 4, 8 default entry, 9 sticky ms of 8, 10 reach,
---       11 messages allowed by this push, 12 until ms, 13 TTL ms of 1, 14 slack ms of 2's TTL,
---       15 TTL ms of 3 and 4, 16 member of 4, 17 greeting's notice ('' = none), 18 '1' = once,
---       19 its entry ('' = the one found), 20 its body, 21 words ('' = none), 22 what they are known by,
---       23 keep transcripts for ms (0 = as short as may be)
+-- What few pushes need is given only with them: each argument costs as much as a line of this.
+--
+-- KEYS  1 push record, 2 customer, 3 lane, 4 lanes; with words: 5 transcript, 6 timers
+-- ARGV  1 now ms, 2 idle ms, 3 default entry, 4 sticky ms of 3, 5 reach, 6 messages allowed by this push, 7 until ms, 8 member of 4;
+--       an enter event: 9 'e', 10 asked entry ('' = no tag), 11 sticky ms of 10, 12 asked agent, 13 asked group,
+--                       14 greeting's notice ('' = none), 15 '1' = once, 16 its entry ('' = the one found), 17 its body;
+--       words of the customer, if a relay may bring them: 9 'w', 10 words ('' = none), 11 what they are known by,
+--                       12 keep transcripts for ms (0 = as short as may be)
 -- Returns {0, record} for a push seen before, else
 --         {1, answer ('' = not kept), '1' = refresh the seat, deliveries written, view}
-local known = redis.call('GET', KEYS[1])
-if known then return {0, known} end
-local now, idle, enter, asked = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1', ARGV[4] ~= ''
+local now, idle, enter = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[9] == 'e'
+local asked, agent, group = '', '', ''
+if enter then asked, agent, group = ARGV[10], ARGV[12], ARGV[13] end
 local c = open(KEYS[2])
 local gap = c.lp == '' and math.huge or now - c.lp
-local over, holds, group, was = gap > idle, c.sv, c.g, c.e
+local over, holds, was = gap > idle, c.sv, c.e
 
-local entry, sticky, tagged = c.e, c.es, c.et
-if asked then
-  entry, sticky, tagged = ARGV[4], ARGV[7], '1'
+local entry, sticky, tagged = was, c.es, c.et
+if asked ~= '' then
+  entry, sticky, tagged = asked, ARGV[11], '1'
 elseif (over or enter) and (tagged ~= '1' or sticky == '0' or gap > tonumber(sticky)) then
-  entry, sticky, tagged = ARGV[8], ARGV[9], '0'
+  entry, sticky, tagged = ARGV[3], ARGV[4], ''
 end
-move(c, now, gap, entry, sticky)
-if over then for name, blank in pairs({sv = '', se = '', st = '0', n = '', mi = '', aw = ''}) do put(c, name, blank) end end
-if over or entry ~= was then put(c, 'ei', ARGV[1]) end
-if asked then put(c, 'a', ARGV[5]) put(c, 'g', ARGV[6]) end
-if tagged == '0' then put(c, 'a', '') put(c, 'g', '') end
-put(c, 'et', tagged) put(c, 'il', ARGV[2]) if gap > 0 then put(c, 'lp', ARGV[1]) end
-put(c, enter and 'en' or 'mn', ARGV[11]) put(c, enter and 'eu' or 'mu', ARGV[12]) put(c, 'rc', (tonumber(c.rc) or 0) + 1)
-if c.hl == '1' then put(c, 'hl', '') redis.call('ZADD', KEYS[4], 'XX', now, ARGV[16]) end
 
-local answer, refresh, owed = '', '0', 0
-local stays = c.sv ~= '' and c.se == entry and (ARGV[5] == '' or ARGV[5] == c.sv) and (ARGV[6] == '' or ARGV[6] == group)
-local _, from = string.find(ARGV[10], ' ' .. c.sv .. '=', 1, true)
-if stays and from then
-  local way, account = string.match(ARGV[10], '(.)(%S*)', from + 1)
-  answer = enter and 'S' .. c.sv .. ' ' or way .. c.sv .. ' ' .. account
+local answer, way = '', nil
+if not over and holds ~= '' and c.se == entry and (agent == '' or agent == holds) and (group == '' or group == c.g) then
+  local _, from = string.find(ARGV[5], ' ' .. holds .. '=', 1, true)
+  if from then
+    local account
+    way, account = string.match(ARGV[5], '(.)(%S*)', from + 1)
+    answer = enter and 'S' .. holds .. ' ' or way .. holds .. ' ' .. account
+  end
+end
+-- The first write: a push seen before changes nothing.
+if not redis.call('SET', KEYS[1], answer == '' and ARGV[1] or ARGV[1] .. ' ' .. answer, 'PX', PUSH_TTL, 'NX') then
+  return {0, redis.call('GET', KEYS[1])}
+end
+
+move(c, now, gap, entry, sticky)
+if over then for _, name in ipairs({'sv', 'se', 'st', 'n', 'mi', 'aw'}) do put(c, name, '') end end
+if over or entry ~= was then put(c, 'ei', ARGV[1]) end
+if asked ~= '' then put(c, 'a', agent) put(c, 'g', group) elseif tagged ~= '1' then put(c, 'a', '') put(c, 'g', '') end
+put(c, 'et', tagged) put(c, 'il', ARGV[2]) if gap > 0 then put(c, 'lp', ARGV[1]) end
+put(c, enter and 'en' or 'mn', ARGV[6]) put(c, enter and 'eu' or 'mu', ARGV[7]) put(c, 'rc', (tonumber(c.rc) or 0) + 1)
+if c.hl == '1' then put(c, 'hl', '') redis.call('ZADD', KEYS[4], 'XX', now, ARGV[8]) end
+
+local refresh, owed = '0', 0
+if way then
   if now - (tonumber(c.sa) or 0) > idle / 20 then refresh = '1' put(c, 'sa', ARGV[1]) end
   if way == 'R' and not enter then
-    await(c, KEYS[6], now, ARGV[16], {within = c.at, ttl = ARGV[15]})
-    if ARGV[21] ~= '' then tell(KEYS[5], now, ARGV[23], {d = 'c', a = c.sv, w = ARGV[21], k = ARGV[22]}) end
+    await(c, KEYS[6], now, ARGV[8], {within = c.at, ttl = LANE_TTL})
+    if ARGV[10] ~= '' then tell(KEYS[5], now, ARGV[12], {d = 'c', a = holds, w = ARGV[10], k = ARGV[11]}) end
   end
-  if enter and ARGV[17] ~= '' then
-    owed = owe(c, now, ARGV[15], ARGV[16], {notice = ARGV[17], once = ARGV[18], body = ARGV[20],
-      agent = (way == 'R' or way == 'N') and c.sv or '', entry = ARGV[19] ~= '' and ARGV[19] or entry})
+  if enter and ARGV[14] ~= '' then
+    owed = owe(c, now, LANE_TTL, ARGV[8], {notice = ARGV[14], once = ARGV[15], body = ARGV[17],
+      agent = (way == 'R' or way == 'N') and holds or '', entry = ARGV[16] ~= '' and ARGV[16] or entry})
   end
 end
-save(c, now, math.max(now + idle, now + tonumber(sticky), tonumber(c.mu) or 0, tonumber(c.eu) or 0), tonumber(ARGV[14]))
-redis.call('SET', KEYS[1], answer == '' and ARGV[1] or ARGV[1] .. ' ' .. answer, 'PX', ARGV[13])
+save(c, now, math.max(now + idle, now + tonumber(sticky), tonumber(c.mu) or 0, tonumber(c.eu) or 0), SLACK)
 return {1, answer, refresh, owed, view(c, now, idle, holds)}

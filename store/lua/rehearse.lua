@@ -8,7 +8,7 @@ local function try(...)
   if type(reply) == 'table' and reply.err then refused[#refused + 1] = (...) .. ' ' .. reply.err end
 end
 local text, hash, list, zset, stream = unpack(KEYS)
-try('SETNX', text, 1) try('SET', text, '1', 'PX', ARGV[1]) try('GET', text) try('INCR', text) try('EXISTS', text) try('PTTL', text)
+try('SETNX', text, 1) try('SET', text, '1', 'PX', ARGV[1], 'NX') try('GET', text) try('INCR', text) try('EXISTS', text) try('PTTL', text)
 try('HSET', hash, 'a', 1) try('HSETNX', hash, 'b', 1) try('HGET', hash, 'a') try('HMGET', hash, 'a', 'b')
 try('HGETALL', hash) try('HKEYS', hash) try('HINCRBY', hash, 'a', 1) try('HDEL', hash, 'b')
 try('RPUSH', list, 'a') try('LPUSH', list, 'b') try('LINSERT', list, 'BEFORE', 'a', 'c') try('LLEN', list) try('LINDEX', list, 0)

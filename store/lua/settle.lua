@@ -5,9 +5,9 @@
 -- KEYS  1 push record (any key, if no push asks), 2 customer, 3 lane, 4 lanes, 5 records, 6 transcript, 7 timers
 -- ARGV  1 now ms, 2 idle ms, 3 TTL ms of 1, 4 slack ms of 2's TTL, 5 TTL ms of 3 and 4,
 --       6 member of 4, 7 version, 8 entry, 9 its sticky ms, 10 agent ('' = nobody),
---       11 owner ('' = nobody), 12 borrowed, 13 answer ('' = no push asks), 14 '1' = replace a decided answer,
+--       11 owner ('' = nobody), 12 borrowed ('' = never), 13 answer ('' = no push asks), 14 '1' = replace a decided answer,
 --       15 record for explain ('' = none), 16 records kept, 17 TTL ms of 5,
---       18 ms for an answer (0 = any time), 19 missed, 20 words ('' = none), 21 what they are known by,
+--       18 ms for an answer ('' = any time), 19 missed, 20 words ('' = none), 21 what they are known by,
 --       22 keep transcripts for ms, 23 ms since when the customer has to wait (0 = in any case), from 24 the deliveries: notice, '1' = once, agent, entry, body
 -- Returns {0, answer} if the push was decided before, {1, view} if the
 --         conversation has changed since version, {2, deliveries written} if applied,
@@ -23,15 +23,15 @@ if version ~= tonumber(ARGV[7]) then return {1, view(c, now, idle, c.sv)} end
 if ARGV[23] ~= '0' and c.aw ~= ARGV[23] then return {3, view(c, now, idle, c.sv)} end
 
 local entry, sticky, agent, owner, borrowed = ARGV[8], ARGV[9], ARGV[10], ARGV[11], ARGV[12]
-if c.lp == '' then put(c, 'e', entry) put(c, 'et', '0') put(c, 'ei', now) put(c, 'lp', now) put(c, 'il', idle) end
+if c.lp == '' then put(c, 'e', entry) put(c, 'ei', now) put(c, 'lp', now) put(c, 'il', idle) end
 -- Nobody serving leaves it as it was: a stand-in after him is the same borrowing.
-local standing = c.se == entry and c.st or '0'
-if agent ~= '' then standing = (owner ~= '' and owner ~= agent) and '1' or '0' end
+local standing = c.se == entry and c.st or ''
+if agent ~= '' then standing = (owner ~= '' and owner ~= agent) and '1' or '' end
 put(c, 'sv', agent) put(c, 'se', entry) put(c, 'st', standing) put(c, 'mi', ARGV[19])
 if entry == c.e then
   put(c, 'ow', owner) put(c, 'bo', borrowed)
 else
-  put(c, 'o:' .. entry, owner ~= '' and owner .. ' ' .. borrowed .. ' ' .. now or '')
+  put(c, 'o:' .. entry, owner ~= '' and owner .. ' ' .. (borrowed == '' and '0' or borrowed) .. ' ' .. now or '')
 end
 -- To go where the conversation is already changes nothing that others rely on.
 if #c.writes > 0 then put(c, 'v', version + 1) end
