@@ -42,6 +42,15 @@ func (s *Store) Receive(ctx context.Context, r kefu.Receipt) (kefu.Received, err
 	return got, nil
 }
 
+// received is what a call of receive.lua needs, in one piece of memory: there is one
+// for every push.
+type received struct {
+	names                   [6]string
+	args                    [17]any
+	at, until, idle, sticky int64
+	entry, reach, member    string
+}
+
 // receipt makes the call of receive.lua.
 func (s *Store) receipt(r kefu.Receipt) (job, error) {
 	allowed, window := r.Allowance.AfterMessage, r.Allowance.AfterMessageWindow
@@ -49,12 +58,13 @@ func (s *Store) receipt(r kefu.Receipt) (job, error) {
 		allowed, window = r.Allowance.AfterEnter, r.Allowance.AfterEnterWindow
 	}
 	p := s.keys.partition(r.Customer)
-	names := [6]string{s.keys.push(r.Customer, r.Key), s.keys.customer(r.Customer), s.keys.lane(r.Customer), s.keys.lanes(p)}
-	args := [17]any{
-		millis(r.At), r.Idle.Milliseconds(), string(r.Default), r.DefaultSticky.Milliseconds(), string(r.Reach),
-		allowed, millis(r.At.Add(window)), member(r.Customer),
+	x := &received{
+		names: [6]string{s.keys.push(r.Customer, r.Key), s.keys.customer(r.Customer), s.keys.lane(r.Customer), s.keys.lanes(p)},
+		at:    millis(r.At), until: millis(r.At.Add(window)), idle: r.Idle.Milliseconds(), sticky: r.DefaultSticky.Milliseconds(),
+		entry: string(r.Default), reach: string(r.Reach), member: member(r.Customer),
 	}
-	j := job{op: "receive", place: p, script: s.scripts.receive, names: names[:4], args: args[:8]}
+	x.args = [17]any{&x.at, &x.idle, &x.entry, &x.sticky, &x.reach, allowed, &x.until, &x.member}
+	j := job{op: "receive", place: p, script: s.scripts.receive, names: x.names[:4], args: x.args[:8]}
 	greeting := []any{"", "", "", "", ""}
 	if r.Greeting != nil {
 		var err error

@@ -49,21 +49,38 @@ func newJoint(rdb redis.UniversalClient, embedded bool) (*joint, error) {
 // every command whose answer is not waited for.
 func (t *joint) run(ctx context.Context, j job) (any, error) {
 	defer t.flying.Add(-1)
-	if t.flying.Add(1) <= alone || t.pipe == nil {
-		return j.script.Run(ctx, t.rdb, j.names, j.args...).Result()
+	together := t.flying.Add(1) > alone && t.pipe != nil
+	cmd := j.command(ctx)
+	var err error
+	if together {
+		err = t.pipe.Submit(ctx, cmd).WaitContext(ctx)
+	} else {
+		err = t.rdb.Process(ctx, cmd)
 	}
-	args := make([]any, 0, 3+len(j.names)+len(j.args))
-	args = append(args, "evalsha", j.script.Hash(), len(j.names))
-	for _, name := range j.names {
-		args = append(args, name)
-	}
-	cmd := redis.NewCmd(ctx, append(args, j.args...)...)
-	err := t.pipe.Submit(ctx, cmd).WaitContext(ctx)
 	switch {
 	case redis.HasErrorPrefix(err, "NOSCRIPT"):
 		return j.script.Eval(ctx, t.rdb, j.names, j.args...).Result()
 	case err != nil:
-		return nil, err // cmd may still be written to
+		return nil, err // together: cmd may still be written to
 	}
 	return cmd.Result()
+}
+
+// command is the script's call. The client library takes a text by reference as well,
+// which saves a copy; not so the key by which a cluster finds the node.
+func (j *job) command(ctx context.Context) *redis.Cmd {
+	const first = 3 // "evalsha", the script and the number of keys stand before
+	args := make([]any, first, first+len(j.names)+len(j.args))
+	args[0], args[1], args[2] = "evalsha", j.script.Hash(), len(j.names)
+	for i := range j.names {
+		args = append(args, &j.names[i])
+	}
+	if len(j.names) > 0 {
+		args[first] = j.names[0]
+	}
+	cmd := redis.NewCmd(ctx, append(args, j.args...)...)
+	if len(j.names) > 0 {
+		cmd.SetFirstKeyPos(first)
+	}
+	return cmd
 }

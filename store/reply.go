@@ -90,7 +90,7 @@ func flag(yes bool) string {
 	return "0"
 }
 
-// orNone is a number for a script that takes '' for 0, so that it is not kept.
+// orNone is a number for a script that takes ” for 0, so that it is not kept.
 func orNone(n int64) any {
 	if n == 0 {
 		return ""
