@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -26,17 +27,20 @@ func (s *Store) Receive(ctx context.Context, r kefu.Receipt) (kefu.Received, err
 	if err != nil {
 		return kefu.Received{}, err
 	}
-	l := asList(reply)
-	if l.number(0) == 0 {
-		return parsePush(l.text(1)), nil
+	text, _ := reply.(string)
+	if record, repeated := strings.CutPrefix(text, "="); repeated {
+		return parsePush(record), nil
 	}
-	v := parseView(l.text(4))
-	got := kefu.Received{Conversation: v.conversation(), First: r.At, Answer: parseAnswer(l.text(1)), Turn: v.turn()}
+	answer, text, _ := strings.Cut(text, "\n")
+	refreshes, text, _ := strings.Cut(text, "\n")
+	owed, text, _ := strings.Cut(text, "\n")
+	v := parseView(text)
+	got := kefu.Received{Conversation: v.conversation(), First: r.At, Answer: parseAnswer(answer), Turn: v.turn()}
 	got.Kept = got.Answer.Decided()
-	if l.yes(2) {
+	if refreshes == "1" {
 		s.refresher.ask(refresh{customer: r.Customer, agent: got.Serving, at: r.At, idle: r.Idle, version: got.Version})
 	}
-	if l.number(3) > 0 {
+	if owed != "0" {
 		s.wakeUp(j.place)
 	}
 	return got, nil

@@ -25,11 +25,12 @@ var (
 // no password, no key and no argument of a command. Of the causes only the end
 // of ctx can be asked for with errors.Is from outside.
 func (s *Store) fault(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
 	var reply redis.Error
 	var timeout net.Error
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &reply):
 		return fmt.Errorf("%w %s", errReply, s.safe(reply.Error()))
 	case ctx.Err() != nil:

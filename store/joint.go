@@ -58,12 +58,12 @@ func (t *joint) run(ctx context.Context, j job) (any, error) {
 		err = t.rdb.Process(ctx, cmd)
 	}
 	switch {
+	case err == nil:
+		return cmd.Result()
 	case redis.HasErrorPrefix(err, "NOSCRIPT"):
 		return j.script.Eval(ctx, t.rdb, j.names, j.args...).Result()
-	case err != nil:
-		return nil, err // together: cmd may still be written to
 	}
-	return cmd.Result()
+	return nil, err // together: cmd may still be written to
 }
 
 // command is the script's call. The client library takes a text by reference as well,

@@ -212,7 +212,7 @@ func (k keys) chatLane(c kefu.CustomerID) string { return k.of("chatlane", c) }
 func (k keys) records(c kefu.CustomerID) string  { return k.of("records", c) }
 func (k keys) lane(c kefu.CustomerID) string     { return k.of("lane", c) }
 func (k keys) push(c kefu.CustomerID, m kefu.MessageKey) string {
-	return k.of("push", c) + ":" + string(m)
+	return k.prefix + ":{" + strconv.Itoa(k.partition(c)) + "}:push:" + string(c.App) + ":" + c.User + ":" + string(m)
 }
 
 // member names a customer within a sorted set. The name of an app has no space.

@@ -34,10 +34,18 @@ func (l list) number(i int) int64 {
 	case int64:
 		return v
 	case string:
-		n, _ := strconv.ParseInt(v, 10, 64) // "" is how a script says that there is none
-		return n
+		return number(v)
 	}
 	return 0
+}
+
+// number reads a number of a script; "" is how it says that there is none.
+func number(text string) int64 {
+	if text == "" {
+		return 0 // ParseInt would make an error of it
+	}
+	n, _ := strconv.ParseInt(text, 10, 64)
+	return n
 }
 
 func (l list) yes(i int) bool { return l.text(i) == "1" }
@@ -90,7 +98,7 @@ func flag(yes bool) string {
 	return "0"
 }
 
-// orNone is a number for a script that takes ” for 0, so that it is not kept.
+// orNone is a number for a script that takes an empty text for 0, so that it is not kept.
 func orNone(n int64) any {
 	if n == 0 {
 		return ""

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"strconv"
 	"strings"
 
 	"kefud/kefu"
@@ -57,9 +56,6 @@ func (v *view) ask() kefu.Ask {
 	return a
 }
 
-func (v *view) number(i int) int64 {
-	n, _ := strconv.ParseInt(v.fields[i], 10, 64) // "" is how a script says that there is none
-	return n
-}
+func (v *view) number(i int) int64 { return number(v.fields[i]) }
 
 func (v *view) yes(i int) bool { return v.fields[i] == "1" }

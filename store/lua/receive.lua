@@ -9,8 +9,8 @@
 --                       14 greeting's notice ('' = none), 15 '1' = once, 16 its entry ('' = the one found), 17 its body;
 --       words of the customer, if a relay may bring them: 9 'w', 10 words ('' = none), 11 what they are known by,
 --                       12 keep transcripts for ms (0 = as short as may be)
--- Returns {0, record} for a push seen before, else
---         {1, answer ('' = not kept), '1' = refresh the seat, deliveries written, view}
+-- Returns '=' and the record for a push seen before, else, each on a line, answer ('' = not kept),
+--         '1' = refresh the seat, deliveries written, and the view; one text, as with the view itself
 local now, idle, enter = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[9] == 'e'
 local asked, agent, group = '', '', ''
 if enter then asked, agent, group = ARGV[10], ARGV[12], ARGV[13] end
@@ -36,7 +36,7 @@ if not over and holds ~= '' and c.se == entry and (agent == '' or agent == holds
 end
 -- The first write: a push seen before changes nothing.
 if not redis.call('SET', KEYS[1], answer == '' and ARGV[1] or ARGV[1] .. ' ' .. answer, 'PX', PUSH_TTL, 'NX') then
-  return {0, redis.call('GET', KEYS[1])}
+  return '=' .. (redis.call('GET', KEYS[1]) or ARGV[1])
 end
 
 move(c, now, gap, entry, sticky)
@@ -60,4 +60,4 @@ if way then
   end
 end
 save(c, now, math.max(now + idle, now + tonumber(sticky), tonumber(c.mu) or 0, tonumber(c.eu) or 0), SLACK)
-return {1, answer, refresh, owed, view(c, now, idle, holds)}
+return answer .. '\n' .. refresh .. '\n' .. owed .. '\n' .. view(c, now, idle, holds)
