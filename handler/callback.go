@@ -67,7 +67,7 @@ func (h *handler) callback(c *gin.Context) {
 	body, contentType := seal(codec, push, &decision)
 	h.part(c) // the end may have begun meanwhile
 	write(c, contentType, body)
-	h.observe(push.Message, decision, h.Now().Sub(start))
+	h.observe(push.Message, decision, start, h.Now())
 }
 
 // fromWeChat reports whether a request comes from where WeChat pushes from. That

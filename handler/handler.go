@@ -59,7 +59,7 @@ type Options struct {
 
 type handler struct {
 	Options
-	metrics  metrics
+	metrics  *metrics
 	degraded degradation
 	refused  reminder
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/rs/zerolog"
 
+	"kefud/internal/memo"
 	"kefud/kefu"
 )
 
@@ -41,11 +42,35 @@ type metrics struct {
 	degraded  *prometheus.CounterVec
 	seconds   *prometheus.HistogramVec
 	strangers prometheus.Counter
+	answered  memo.Memo[outcome, tally]
 }
 
-func newMetrics(r prometheus.Registerer) metrics {
+// An outcome is what an answered push counts as; a tally is where. To look them up in
+// the vectors for every push would take longer than to count.
+type (
+	outcome struct {
+		app    kefu.AppID
+		kind   kefu.Kind
+		way    kefu.Way
+		reason kefu.Reason
+	}
+	tally struct {
+		callbacks, decisions prometheus.Counter
+		seconds              prometheus.Observer
+	}
+)
+
+func (m *metrics) tally(o outcome) tally {
+	app := string(o.app)
+	return tally{
+		m.callbacks.WithLabelValues(app, o.kind.String(), replies[o.way]),
+		m.decisions.WithLabelValues(app, string(o.reason)), m.seconds.WithLabelValues(app),
+	}
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
 	f := promauto.With(r)
-	return metrics{
+	return &metrics{
 		callbacks: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "kefud_callbacks_total", Help: "Requests at /wechat/{app}, by kind of push and outcome.",
 		}, []string{"app", "kind", "outcome"}),
@@ -66,15 +91,17 @@ func newMetrics(r prometheus.Registerer) metrics {
 }
 
 // observe counts a callback and writes its one line.
-func (h *handler) observe(m kefu.Message, d kefu.Decision, took time.Duration) {
+func (h *handler) observe(m kefu.Message, d kefu.Decision, start, end time.Time) {
+	took := end.Sub(start)
 	app, reply := string(m.Customer.App), replies[d.Answer.Way]
-	h.metrics.callbacks.WithLabelValues(app, m.Kind.String(), reply).Inc()
-	h.metrics.decisions.WithLabelValues(app, string(d.Reason)).Inc()
-	h.metrics.seconds.WithLabelValues(app).Observe(took.Seconds())
+	t := h.metrics.answered.Get(outcome{m.Customer.App, m.Kind, d.Answer.Way, d.Reason}, h.metrics.tally)
+	t.callbacks.Inc()
+	t.decisions.Inc()
+	t.seconds.Observe(took.Seconds())
 	if d.Degraded {
 		h.metrics.degraded.WithLabelValues(app, string(d.Cause)).Inc()
 	}
-	h.degraded.note(d, h.Now())
+	h.degraded.note(d, end)
 	level := zerolog.InfoLevel
 	if d.Degraded {
 		level = zerolog.WarnLevel

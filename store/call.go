@@ -79,7 +79,7 @@ func exec(ctx context.Context, pipe redis.Pipeliner) error {
 // says that a key is not there, passes through.
 func (s *Store) do(ctx context.Context, op string, place int, f func(context.Context) error) error {
 	start := time.Now()
-	err := s.guarded(ctx, s.breakers[place%len(s.breakers)], f)
+	err := s.guarded(ctx, start, s.breakers[place%len(s.breakers)], f)
 	if errors.Is(err, redis.Nil) {
 		s.meter.observe(op, nil, time.Since(start))
 		return redis.Nil
@@ -91,14 +91,14 @@ func (s *Store) do(ctx context.Context, op string, place int, f func(context.Con
 	return nil
 }
 
-func (s *Store) guarded(ctx context.Context, b *breaker, f func(context.Context) error) error {
+func (s *Store) guarded(ctx context.Context, now time.Time, b *breaker, f func(context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if l := s.layout.Load(); l != nil && l.wrong != nil {
 		return l.wrong
 	}
-	if !b.allow(time.Now()) {
+	if !b.allow(now) {
 		return errRefused
 	}
 	within, cancel := context.WithTimeout(ctx, s.timeout)
