@@ -471,7 +471,7 @@ func TestRotation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var got encryptedReply
+		var got struct{ Encrypt string }
 		if err := json.Unmarshal(reply, &got); err != nil {
 			t.Fatal(err)
 		}

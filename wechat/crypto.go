@@ -32,9 +32,26 @@ var errCiphertext = fmt.Errorf("%w: ciphertext", ErrUnreadable)
 // app id, PKCS#7 to 32 bytes. That the IV is the key's beginning stands in
 // https://developer.work.weixin.qq.com/document/path/91144, for WeCom; the
 // published examples say that it is so everywhere.
-type cipherKey struct {
-	block cipher.Block
-	iv    [aes.BlockSize]byte
+type cipherKey struct{ encrypter, decrypter *chain }
+
+// A chain has the CBC modes of a key, which are used again.
+type chain struct {
+	iv    []byte
+	modes sync.Pool
+}
+
+func newChain(mode func(cipher.Block, []byte) cipher.BlockMode, block cipher.Block, iv []byte) *chain {
+	return &chain{iv: iv, modes: sync.Pool{New: func() any { return mode(block, iv) }}}
+}
+
+// crypt works on whole blocks in place.
+func (c *chain) crypt(text []byte) {
+	mode, _ := c.modes.Get().(cipher.BlockMode) // nothing else is in it
+	mode.CryptBlocks(text, text)
+	if again, ok := mode.(interface{ SetIV(iv []byte) }); ok { // as those of crypto/aes have
+		again.SetIV(c.iv)
+		c.modes.Put(mode)
+	}
 }
 
 // newCipherKey reads an EncodingAESKey. The bits of its last character that
@@ -51,9 +68,8 @@ func newCipherKey(encoded string) (*cipherKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make cipher: %w", err)
 	}
-	k := &cipherKey{block: block}
-	copy(k.iv[:], raw)
-	return k, nil
+	iv := raw[:aes.BlockSize]
+	return &cipherKey{newChain(cipher.NewCBCEncrypter, block, iv), newChain(cipher.NewCBCDecrypter, block, iv)}, nil
 }
 
 // encrypt gives the base64 of a message for the receiver.
@@ -72,7 +88,7 @@ func (k *cipherKey) encrypt(random io.Reader, message, receiver []byte) (string,
 	for range pad {
 		text = append(text, byte(pad))
 	}
-	cipher.NewCBCEncrypter(k.block, k.iv[:]).CryptBlocks(text, text)
+	k.encrypter.crypt(text)
 	return string(base64.StdEncoding.AppendEncode(text, text)[len(text):]), nil
 }
 
@@ -86,16 +102,15 @@ func takeBuffer(size int) *[]byte {
 	return b
 }
 
-// decrypt opens a ciphertext for the receiver. Apart from lengths that everybody
+// decrypt opens a ciphertext for the receiver, and uses it up. Apart from lengths that everybody
 // can see, all is checked before anything is said, so that neither the answer
 // nor its time tells what was wrong.
 func (k *cipherKey) decrypt(ciphertext, receiver []byte) ([]byte, bool) {
 	if len(ciphertext)%padBlock != 0 || len(ciphertext) <= headerSize+len(receiver) {
 		return nil, false
 	}
-	text := make([]byte, len(ciphertext))
-	cipher.NewCBCDecrypter(k.block, k.iv[:]).CryptBlocks(text, ciphertext)
-	return unpack(text, receiver)
+	k.decrypter.crypt(ciphertext)
+	return unpack(ciphertext, receiver)
 }
 
 // unpack takes the message out of a decrypted text, which is whole blocks of
@@ -126,11 +141,11 @@ func unpack(text, receiver []byte) ([]byte, bool) {
 // decrypt opens a ciphertext as it stands in a body, with the present key or
 // else with the previous one, and tells which it was.
 func (c *Codec) decrypt(ciphertext string) ([]byte, *cipherKey, error) {
-	raw, err := base64.StdEncoding.DecodeString(ciphertext)
-	if err != nil {
-		return nil, nil, errCiphertext
-	}
 	for _, key := range c.keys {
+		raw, err := base64.StdEncoding.DecodeString(ciphertext)
+		if err != nil {
+			break
+		}
 		if message, ok := key.decrypt(raw, c.receiver); ok {
 			return message, key, nil
 		}

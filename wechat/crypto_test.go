@@ -2,7 +2,6 @@ package wechat
 
 import (
 	"bytes"
-	"crypto/cipher"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -114,10 +113,10 @@ func TestSignAgainstOther(t *testing.T) {
 	}
 	for range 500 {
 		token, timestamp, nonce, ciphertext := text(), strconv.Itoa(rng.Int()), text(), text()
-		if got, want := sign(token, timestamp, nonce), util.Signature(token, timestamp, nonce); got != want {
-			t.Fatalf("sign(%q, %q, %q) = %s, want %s", token, timestamp, nonce, got, want)
+		if got, want := signed(token, timestamp, nonce), util.Signature(token, timestamp, nonce); got != want {
+			t.Fatalf("signed(%q, %q, %q) = %s, want %s", token, timestamp, nonce, got, want)
 		}
-		if got, want := sign(token, timestamp, nonce, ciphertext), util.Signature(token, timestamp, nonce, ciphertext); got != want {
+		if got, want := signed(token, timestamp, nonce, ciphertext), util.Signature(token, timestamp, nonce, ciphertext); got != want {
 			t.Fatalf("sign of four = %s, want %s", got, want)
 		}
 	}
@@ -230,12 +229,19 @@ func TestEncryptWithoutRandom(t *testing.T) {
 
 func encryptBlocks(key *cipherKey, text []byte) []byte {
 	out := make([]byte, len(text))
-	cipher.NewCBCEncrypter(key.block, key.iv[:]).CryptBlocks(out, text)
+	copy(out, text)
+	key.encrypter.crypt(out)
 	return out
 }
 
 func decryptBlocks(key *cipherKey, ciphertext []byte) []byte {
 	out := make([]byte, len(ciphertext))
-	cipher.NewCBCDecrypter(key.block, key.iv[:]).CryptBlocks(out, ciphertext)
+	copy(out, ciphertext)
+	key.decrypter.crypt(out)
 	return out
+}
+
+func signed(items ...string) string {
+	s := signatureOf(items...)
+	return string(s[:])
 }

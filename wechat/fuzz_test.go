@@ -208,7 +208,7 @@ func FuzzDecrypt(f *testing.F) {
 			plain[len(plain)-1-int(padding)%len(plain)] ^= padding
 			ciphertext = encryptBlocks(key, plain)
 		}
-		got, ok := key.decrypt(ciphertext, []byte(testAppID))
+		got, ok := key.decrypt(bytes.Clone(ciphertext), []byte(testAppID))
 		if !ok {
 			if got != nil {
 				t.Fatalf("refused, and gives %q", got)

@@ -53,7 +53,9 @@ func (c *Codec) Seal(p Push, d kefu.Decision) ([]byte, string, error) {
 	if p.key == nil {
 		return r.write(make([]byte, 0, usual), p.inner), contentType(p.inner), nil
 	}
-	sealed, err := c.encrypted(p, r.write(make([]byte, 0, usual), p.inner))
+	buffer := takeBuffer(usual)
+	defer buffers.Put(buffer)
+	sealed, err := c.encrypted(p, r.write(*buffer, p.inner))
 	if err != nil {
 		return nil, "", fmt.Errorf("encrypt reply: %w", err)
 	}
@@ -140,7 +142,7 @@ func (r reply) write(b []byte, f format) []byte {
 // An encryptedReply is the envelope of an answer. Its order is WeChat's.
 type encryptedReply struct {
 	Encrypt      string
-	MsgSignature string
+	MsgSignature signature
 	TimeStamp    int64
 	Nonce        string
 }
@@ -151,9 +153,10 @@ func (c *Codec) encrypted(p Push, body []byte) (encryptedReply, error) {
 		return encryptedReply{}, err
 	}
 	now := c.now().Unix()
+	var digits [20]byte // of any int64
 	return encryptedReply{
 		Encrypt: ciphertext, TimeStamp: now, Nonce: p.nonce,
-		MsgSignature: sign(c.token, strconv.FormatInt(now, 10), p.nonce, ciphertext),
+		MsgSignature: signatureOf(c.token, string(strconv.AppendInt(digits[:0], now, 10)), p.nonce, ciphertext),
 	}, nil
 }
 
@@ -161,7 +164,7 @@ func (r encryptedReply) write(f format) []byte {
 	const rest = 256 // bytes, beside the ciphertext
 	w := newWriter(make([]byte, 0, len(r.Encrypt)+rest), f)
 	w.text("Encrypt", r.Encrypt)
-	w.text("MsgSignature", r.MsgSignature)
+	w.text("MsgSignature", string(r.MsgSignature[:]))
 	w.number("TimeStamp", r.TimeStamp)
 	w.text("Nonce", r.Nonce)
 	return w.document()

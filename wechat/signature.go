@@ -78,13 +78,7 @@ func parseSeconds(text string) (int64, bool) {
 // A signature is a SHA-1 in hexadecimal digits.
 type signature [2 * sha1.Size]byte
 
-// sign gives WeChat's signature over the items.
-func sign(items ...string) string {
-	s := signatureOf(items...)
-	return string(s[:])
-}
-
-// signatureOf gives it off the heap: the items are sorted as bytes and joined
+// signatureOf gives WeChat's signature over the items, off the heap: they are sorted as bytes and joined
 // without a separator.
 func signatureOf(items ...string) signature {
 	const usual = 1024 // bytes, those of a ciphertext among them

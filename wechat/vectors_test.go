@@ -1,6 +1,7 @@
 package wechat
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"os"
@@ -128,14 +129,14 @@ func checkVectorSignature(t *testing.T, v vector) {
 	if err := c.Verify(v.query()); err != nil {
 		t.Errorf("Verify: %v", err)
 	}
-	if v.Signature != "" && sign(v.token(), v.Timestamp, v.Nonce) != v.Signature {
+	if v.Signature != "" && signed(v.token(), v.Timestamp, v.Nonce) != v.Signature {
 		t.Error("sign gives another signature")
 	}
 }
 
 func checkVectorMessageSignature(t *testing.T, v vector) {
 	t.Helper()
-	if got := sign(v.token(), v.Timestamp, v.Nonce, v.Encrypted); got != v.MsgSignature {
+	if got := signed(v.token(), v.Timestamp, v.Nonce, v.Encrypted); got != v.MsgSignature {
 		t.Errorf("sign = %s, want %s", got, v.MsgSignature)
 	}
 	if err := v.codec(t, Plain).verifyCiphertext(v.query(), v.Encrypted); err != nil {
@@ -156,7 +157,7 @@ func checkVectorCipher(t *testing.T, v vector) {
 	if v.Receiver != v.AppID {
 		t.Errorf("receiver %q, want %q", v.Receiver, v.AppID)
 	}
-	got, ok := key.decrypt(raw, []byte(v.AppID))
+	got, ok := key.decrypt(bytes.Clone(raw), []byte(v.AppID))
 	if !ok {
 		t.Fatal("decrypt refused")
 	}
@@ -167,7 +168,7 @@ func checkVectorCipher(t *testing.T, v vector) {
 		t.Errorf("decrypt = %q, published %q", got, *v.Expected)
 	}
 	for _, other := range []string{"", v.AppID + "0", v.AppID[1:], "wx0000000000000000"} {
-		if _, ok := key.decrypt(raw, []byte(other)); ok {
+		if _, ok := key.decrypt(bytes.Clone(raw), []byte(other)); ok {
 			t.Errorf("decrypt for receiver %q succeeds", other)
 		}
 	}

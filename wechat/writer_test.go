@@ -21,8 +21,14 @@ func FuzzReplyJSON(f *testing.F) {
 		if got := r.write(nil, formatJSON); string(got) != string(want) {
 			t.Errorf("write = %s, want %s", got, want)
 		}
-		e := encryptedReply{Encrypt: content, MsgSignature: from, TimeStamp: at, Nonce: to}
-		if want, err = json.Marshal(e); err != nil {
+		e := encryptedReply{Encrypt: content, TimeStamp: at, Nonce: to}
+		copy(e.MsgSignature[:], from)
+		want, err = json.Marshal(struct {
+			Encrypt, MsgSignature string
+			TimeStamp             int64
+			Nonce                 string
+		}{content, string(e.MsgSignature[:]), at, to})
+		if err != nil {
 			t.Fatal(err)
 		}
 		if got := e.write(formatJSON); string(got) != string(want) {
