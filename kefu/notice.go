@@ -2,9 +2,7 @@ package kefu
 
 import (
 	"fmt"
-	"io"
 	"strings"
-	"text/template"
 )
 
 // A NoticeKind is one of the texts the server sends to customers by itself.
@@ -27,22 +25,19 @@ type NoticeData struct {
 
 // Notices are an app's notice texts, compiled. The zero value sends none.
 type Notices struct {
-	texts map[NoticeKind]*template.Template
+	texts map[NoticeKind]*template
 }
 
 // NewNotices compiles notice texts. A text of "" means that the notice is not
 // sent. A text that is no template, or that uses another field than those of
 // NoticeData, is an error that names the notice.
 func NewNotices(texts map[NoticeKind]string) (Notices, error) {
-	n := Notices{texts: make(map[NoticeKind]*template.Template, len(texts))}
+	n := Notices{texts: make(map[NoticeKind]*template, len(texts))}
 	for kind, text := range texts {
 		if strings.TrimSpace(text) == "" {
 			continue
 		}
-		t, err := template.New(string(kind)).Parse(text)
-		if err == nil {
-			err = t.Execute(io.Discard, NoticeData{})
-		}
+		t, err := newTemplate(string(kind), text, NoticeData{})
 		if err != nil {
 			return Notices{}, fmt.Errorf("notice %s: %w", kind, err)
 		}
@@ -60,9 +55,9 @@ func (n Notices) Render(kind NoticeKind, d NoticeData) (string, error) {
 	if t == nil {
 		return "", nil
 	}
-	var b strings.Builder
-	if err := t.Execute(&b, d); err != nil {
+	text, err := t.render(d)
+	if err != nil {
 		return "", fmt.Errorf("render notice %s: %w", kind, err)
 	}
-	return strings.TrimSpace(b.String()), nil
+	return strings.TrimSpace(text), nil
 }

@@ -3,13 +3,11 @@ package kefu
 import (
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
-	"text/template"
 )
 
 // A TextKind names one of the texts that a switchboard says to agents.
@@ -135,7 +133,7 @@ func DefaultTexts() map[TextKind]string {
 
 // Texts are a switchboard's texts, compiled. The zero value has the defaults.
 type Texts struct {
-	texts map[TextKind]*template.Template
+	texts map[TextKind]*template
 }
 
 // NewTexts compiles texts; those that are not given are the defaults. A name
@@ -151,12 +149,9 @@ func NewTexts(own map[TextKind]string) (Texts, error) {
 		}
 		all[kind] = own[kind]
 	}
-	t := Texts{texts: make(map[TextKind]*template.Template, len(all))}
+	t := Texts{texts: make(map[TextKind]*template, len(all))}
 	for _, kind := range slices.Sorted(maps.Keys(all)) {
-		compiled, err := template.New(string(kind)).Parse(all[kind])
-		if err == nil {
-			err = compiled.Execute(io.Discard, TextData{})
-		}
+		compiled, err := newTemplate(string(kind), all[kind], TextData{})
 		if err != nil {
 			errs = append(errs, fmt.Errorf("text %s: %w", kind, err))
 			continue
@@ -172,11 +167,15 @@ func (t Texts) Render(kind TextKind, d TextData) string {
 	if texts == nil {
 		texts = defaultTexts().texts
 	}
-	var b strings.Builder
-	if c := texts[kind]; c == nil || c.Execute(&b, d) != nil {
-		return string(kind) // a text that was compiled does not fail
+	c := texts[kind]
+	if c == nil {
+		return string(kind)
 	}
-	return strings.TrimSpace(b.String())
+	text, err := c.render(d)
+	if err != nil {
+		return string(kind) // a text that was compiled does not fail, as good as ever
+	}
+	return strings.TrimSpace(text)
 }
 
 // Say gives the text of words, or what stands for those that nobody can read.

@@ -132,7 +132,7 @@ func modulesOf(program string) ([]module, error) {
 // package's; with the tag that the program is built with.
 func list(program, system string) (string, error) {
 	goos, goarch, _ := strings.Cut(system, "/")
-	cmd := exec.Command("go", "list", "-tags=nomsgpack", "-deps", "-f", //nolint:noctx // it ends by itself
+	cmd := exec.Command("go", "list", "-tags=nomsgpack,validator_novalidatefn", "-deps", "-f", //nolint:noctx // it ends by itself
 		`{{with .Module}}{{if not .Main}}{{.Path}}	{{.Version}}	{{.Dir}}	{{$.Dir}}{{end}}{{end}}`, program)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+goarch)
 	cmd.Stderr = os.Stderr
