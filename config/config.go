@@ -206,8 +206,8 @@ type Transcript struct {
 	PreviousKey Secret        `yaml:"previous_key" validate:"omitempty,key32"`
 }
 
-// maxSize bounds the file; the largest real one is a few hundred KiB.
-const maxSize = 1 << 20
+// maxSize bounds the file; 10,000 agents and 5,000 entries take 1.5 MiB.
+const maxSize = 2 << 20
 
 // Load reads and checks the file at path. Its error is an *Error, also when
 // there is no such file. env looks an environment variable up, as os.LookupEnv

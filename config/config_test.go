@@ -249,7 +249,7 @@ func TestLoadTooLarge(t *testing.T) {
 	if err := os.WriteFile(path, []byte(shop+strings.Repeat("#", maxSize)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(path, nil); err == nil || !strings.Contains(err.Error(), "is larger than 1 MiB") {
+	if _, err := Load(path, nil); err == nil || !strings.Contains(err.Error(), "is larger than 2 MiB") {
 		t.Errorf("got %v, want a refusal of the size", err)
 	}
 }

@@ -17,10 +17,11 @@ import (
 // Bounds of a file. They stand far above any real one, and far below what the
 // parser, whose time grows with the square of some of them, would take minutes for.
 const (
-	maxTokens     = 100_000
+	maxTokens     = 600_000
 	maxLineTokens = 1_000
-	maxNesting    = 32     // of brackets
-	maxValues     = 50_000 // values read, each as often as an alias repeats it
+	maxKeys       = 1_000   // of one mapping that is written without brackets
+	maxNesting    = 32      // of brackets
+	maxValues     = 200_000 // values read, each as often as an alias repeats it
 )
 
 type node = ast.Node
@@ -29,7 +30,7 @@ type node = ast.Node
 // in it, or false after reporting why it cannot be read.
 func parseYAML(data []byte, r *report) (node, bool) {
 	if len(data) > maxSize {
-		r.addAt(position{}, "", "is larger than 1 MiB", "split the service, or look whether this is the right file")
+		r.addAt(position{}, "", "is larger than 2 MiB", "split the service, or look whether this is the right file")
 		return nil, false
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
@@ -57,9 +58,13 @@ func parseYAML(data []byte, r *report) (node, bool) {
 // bounded reports whether the file stays within the bounds.
 func bounded(tokens token.Tokens, r *report) bool {
 	line, onLine, depth := 0, 0, 0
+	var lines outline
 	for i, t := range tokens {
 		if t.Position.Line != line {
 			line, onLine = t.Position.Line, 0
+			if depth == 0 {
+				lines.begin(t)
+			}
 		}
 		onLine++
 		switch t.Type {
@@ -68,13 +73,45 @@ func bounded(tokens token.Tokens, r *report) bool {
 		case token.MappingEndType, token.SequenceEndType:
 			depth--
 		}
-		if i >= maxTokens || onLine > maxLineTokens || depth > maxNesting {
+		if i >= maxTokens || onLine > maxLineTokens || depth > maxNesting || lines.keys() > maxKeys {
 			r.addAt(position{line, t.Position.Column}, "", "holds more than any configuration does",
-				fmt.Sprintf("keep to %d values and signs, %d on a line, brackets %d deep", maxTokens, maxLineTokens, maxNesting))
+				fmt.Sprintf("keep to %d values and signs, %d on a line, %d keys side by side, brackets %d deep",
+					maxTokens, maxLineTokens, maxKeys, maxNesting))
 			return false
 		}
 	}
 	return true
+}
+
+// An outline counts, for the line in hand and each it is indented below, how many
+// begin side by side with it.
+type outline []struct{ column, lines int }
+
+// begin takes the first token of a line.
+func (o *outline) begin(t *token.Token) {
+	if t.Type == token.CommentType {
+		return
+	}
+	at := len(*o)
+	for at > 0 && (*o)[at-1].column > t.Position.Column {
+		at--
+	}
+	*o = (*o)[:at]
+	if t.Type == token.SequenceEntryType {
+		return // a list may be long
+	}
+	if at == 0 || (*o)[at-1].column < t.Position.Column {
+		*o = append(*o, struct{ column, lines int }{column: t.Position.Column})
+		at++
+	}
+	(*o)[at-1].lines++
+}
+
+func (o outline) keys() int {
+	if len(o) == 0 {
+		return 0
+	}
+	return o[len(o)-1].lines
 }
 
 // single gives the body of the one document there may be.

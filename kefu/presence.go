@@ -63,13 +63,14 @@ type Load struct {
 // A Roster is who is there, as known at one instant. It is immutable: newer
 // knowledge, and knowledge that has aged, come as another Roster.
 type Roster struct {
-	Version   uint64 // differs between any two rosters of one process
-	standings map[AppID]map[AgentID]Standing
+	Version uint64 // differs between any two rosters of one process
+	layers  []map[AppID]map[AgentID]Standing
 }
 
-// NewRoster keeps the given standings, by app and agent.
-func NewRoster(version uint64, standings map[AppID]map[AgentID]Standing) *Roster {
-	return &Roster{Version: version, standings: standings}
+// NewRoster keeps the given standings, by app and agent. Of an agent who stands in
+// several layers at an app, the first counts.
+func NewRoster(version uint64, layers ...map[AppID]map[AgentID]Standing) *Roster {
+	return &Roster{Version: version, layers: layers}
 }
 
 // Standing tells what is known of an agent for customers of an app; the zero
@@ -78,5 +79,23 @@ func (r *Roster) Standing(app AppID, agent AgentID) Standing {
 	if r == nil {
 		return Standing{}
 	}
-	return r.standings[app][agent]
+	for _, layer := range r.layers {
+		if s, ok := layer[app][agent]; ok {
+			return s
+		}
+	}
+	return Standing{}
+}
+
+// Online counts the agents who are there for customers of an app.
+func (r *Roster) Online(app AppID) int {
+	n := 0
+	for _, layer := range r.layers {
+		for agent, s := range layer[app] {
+			if s.Presence == PresenceOnline && r.Standing(app, agent) == s {
+				n++
+			}
+		}
+	}
+	return n
 }

@@ -140,18 +140,17 @@ type Texts struct {
 // that is none, and a text that is no template or uses another field than those
 // of TextData, are errors that name the text.
 func NewTexts(own map[TextKind]string) (Texts, error) {
-	all := DefaultTexts()
+	if len(own) == 0 {
+		return defaultTexts(), nil
+	}
+	t := Texts{texts: maps.Clone(defaultTexts().texts)}
 	var errs []error
 	for _, kind := range slices.Sorted(maps.Keys(own)) {
-		if _, ok := all[kind]; !ok {
+		if t.texts[kind] == nil {
 			errs = append(errs, fmt.Errorf("there is no text %s", kind))
 			continue
 		}
-		all[kind] = own[kind]
-	}
-	t := Texts{texts: make(map[TextKind]*template, len(all))}
-	for _, kind := range slices.Sorted(maps.Keys(all)) {
-		compiled, err := newTemplate(string(kind), all[kind], TextData{})
+		compiled, err := newTemplate(string(kind), own[kind], TextData{})
 		if err != nil {
 			errs = append(errs, fmt.Errorf("text %s: %w", kind, err))
 			continue
@@ -187,9 +186,13 @@ func (t Texts) Say(w Words) string {
 }
 
 var defaultTexts = sync.OnceValue(func() Texts {
-	t, err := NewTexts(nil)
-	if err != nil {
-		panic(err) // the defaults are ours, and a test compiles them
+	t := Texts{texts: map[TextKind]*template{}}
+	for kind, text := range DefaultTexts() {
+		compiled, err := newTemplate(string(kind), text, TextData{})
+		if err != nil {
+			panic(err) // the defaults are ours, and a test compiles them
+		}
+		t.texts[kind] = compiled
 	}
 	return t
 })

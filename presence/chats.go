@@ -15,6 +15,7 @@ const chatsLast = 45 * time.Second
 // chats is what is known of agents' own chats.
 type chats struct {
 	at    time.Time // when they were read
+	turn  uint64    // of the board's knowledge
 	known map[kefu.AgentID]kefu.Chat
 }
 
@@ -37,13 +38,13 @@ func (b *Board) readChats(ctx context.Context) error {
 	for _, c := range all {
 		known[c.Agent] = c
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.kept != kept {
-		return nil // something newer was kept meanwhile; the next reading has it
-	}
-	b.chats = chats{at: at, known: known}
-	b.changes.Add(1)
+	b.learn(func(time.Time) bool {
+		if b.kept != kept {
+			return false // something newer was kept meanwhile; the next reading has it
+		}
+		b.chats = chats{at: at, turn: b.turn + 1, known: known}
+		return true
+	})
 	return nil
 }
 
@@ -67,21 +68,22 @@ func hasSwitchboard(t *kefu.Table) bool {
 // Keep takes what this replica has just learned of an agent's chat, and need not
 // be told by the store.
 func (b *Board) Keep(c kefu.Chat) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	known := make(map[kefu.AgentID]kefu.Chat, len(b.chats.known)+1)
-	for agent, chat := range b.chats.known {
-		if chat.ID != c.ID { // it is nobody else's any more
-			known[agent] = chat
+	b.learn(func(now time.Time) bool {
+		known := make(map[kefu.AgentID]kefu.Chat, len(b.chats.known)+1)
+		for agent, chat := range b.chats.known {
+			if chat.ID != c.ID { // it is nobody else's any more
+				known[agent] = chat
+			}
 		}
-	}
-	known[c.Agent] = c
-	b.chats.known = known
-	if b.chats.at.IsZero() {
-		b.chats.at = b.now()
-	}
-	b.kept++
-	b.changes.Add(1)
+		known[c.Agent] = c
+		at := b.chats.at
+		if at.IsZero() {
+			at = now
+		}
+		b.chats = chats{at: at, turn: b.turn + 1, known: known}
+		b.kept++
+		return true
+	})
 }
 
 // Chat gives an agent's own chat, as the configuration has it and as far as it
@@ -147,17 +149,17 @@ func chatOf(a *kefu.Agent, known map[kefu.AgentID]kefu.Chat) kefu.Chat {
 	return c
 }
 
-// chat puts an agent on the board who is reached in his own chat, at every app
-// that customers write to, and reports whether that says all there is.
-func (c *builder) chat(a *kefu.Agent) bool {
+// chat gives the standing of an agent who is reached in his own chat, and reports
+// whether that says all there is. He stands at every app that customers write to.
+func (c *builder) chat(a *kefu.Agent) (kefu.Standing, bool) {
 	chat := chatOf(a, c.chats.known)
-	if owner, ok := c.given[chat.ID]; chat.ID.User == "" || c.chats.at.IsZero() || ok && owner != a.ID {
-		return false
+	if owner, ok := c.plan.given[chat.ID]; chat.ID.User == "" || c.chats.at.IsZero() || ok && owner != a.ID {
+		return kefu.Standing{}, false
 	}
 	ends := c.chats.at.Add(chatsLast)
 	c.changesAt(ends)
 	if !c.now.Before(ends) {
-		return false
+		return kefu.Standing{}, false
 	}
 	c.changesAt(chat.Until)
 	said := c.manual(a.Manual)
@@ -169,12 +171,9 @@ func (c *builder) chat(a *kefu.Agent) bool {
 		s.Paused = a.Manual.State == kefu.ManualPaused || chat.State == kefu.ChatBusy
 		s.Leaving = chat.State == kefu.ChatOffline
 	case a.Desk.App != "":
-		return false
+		return kefu.Standing{}, false
 	default:
 		s.Presence, s.Relayed = kefu.PresenceOffline, false
 	}
-	for _, app := range c.customers {
-		c.put(app, a.ID, s)
-	}
-	return true
+	return s, true
 }

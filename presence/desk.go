@@ -14,6 +14,7 @@ const skew = 3 * time.Second
 type sighting struct {
 	list  kefu.OnlineList
 	since time.Time
+	turn  uint64 // of the board's knowledge; tells it from all others
 }
 
 // see takes a list first seen now. It ages from its own time on, or from now
@@ -61,25 +62,28 @@ func (b *Board) forget(app kefu.AppID) {
 
 // keepOwn takes a list that this replica has got.
 func (b *Board) keepOwn(app kefu.AppID, list kefu.OnlineList) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.desk(app).own = see(list, b.now())
-	b.changes.Add(1)
+	b.learn(func(now time.Time) bool {
+		d := b.desk(app)
+		d.own = see(list, now)
+		d.own.turn = b.turn + 1
+		return true
+	})
 }
 
 // keepStored takes lists as they stand in the store. A list seen before keeps
 // its age.
 func (b *Board) keepStored(lists map[kefu.AppID]kefu.OnlineList) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for app, list := range lists {
-		d := b.desk(app)
-		if list.At.Equal(d.stored.list.At) {
-			continue
+	b.learn(func(now time.Time) bool {
+		news := false
+		for app, list := range lists {
+			if d := b.desk(app); !list.At.Equal(d.stored.list.At) {
+				d.stored = see(list, now)
+				d.stored.turn = b.turn + 1
+				news = true
+			}
 		}
-		d.stored = see(list, b.now())
-		b.changes.Add(1)
-	}
+		return news
+	})
 }
 
 // lists gives the list that counts of each app.

@@ -6,8 +6,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
-
-	"kefud/kefu"
 )
 
 func (b *Board) register(reg prometheus.Registerer) {
@@ -66,17 +64,7 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	table, roster := g.board.table(), g.board.Roster(g.board.now())
 	for i := range table.Apps {
 		if app := table.Apps[i].ID; !table.Apps[i].Switchboard {
-			ch <- prometheus.MustNewConstMetric(g.online, prometheus.GaugeValue, online(table, roster, app), string(app))
+			ch <- prometheus.MustNewConstMetric(g.online, prometheus.GaugeValue, float64(roster.Online(app)), string(app))
 		}
 	}
-}
-
-func online(table *kefu.Table, roster *kefu.Roster, app kefu.AppID) float64 {
-	n := 0
-	for i := range table.Agents {
-		if roster.Standing(app, table.Agents[i].ID).Presence == kefu.PresenceOnline {
-			n++
-		}
-	}
-	return float64(n)
 }

@@ -84,11 +84,12 @@ type Board struct {
 	desks   map[kefu.AppID]*desk
 	reading failure // of the store
 	chats   chats
-	kept    int // grows with Keep
+	kept    int    // grows with Keep
+	turn    uint64 // grows with whatever is learned
 
-	changes  atomic.Uint64 // grows when a desk's list changes
-	building sync.Mutex
+	building sync.Mutex // before mu; whoever holds it makes the next snapshot
 	current  atomic.Pointer[snapshot]
+	prepared atomic.Pointer[snapshot] // for the table that is about to come
 
 	loads loads
 }

@@ -10,148 +10,120 @@ import (
 
 // A snapshot is a roster and what it was made from.
 type snapshot struct {
-	roster    *kefu.Roster
-	standings map[kefu.AppID]map[kefu.AgentID]kefu.Standing
-	table     *kefu.Table
-	changes   uint64
-	until     time.Time // when something in it becomes untrue by itself; zero = never
+	roster     *kefu.Roster
+	table      *kefu.Table
+	plan       *plan
+	desks      map[kefu.AppID]*part // of the agents who sit there
+	everywhere *part                // of those who stand at every app that customers write to
+	until      time.Time            // when something in it becomes untrue by itself; zero = never
 }
 
 // holds reports whether the snapshot still says what would be said now.
-func (s *snapshot) holds(table *kefu.Table, changes uint64, now time.Time) bool {
-	return s != nil && s.table == table && s.changes == changes &&
-		(s.until.IsZero() || now.Before(s.until))
+func (s *snapshot) holds(table *kefu.Table, now time.Time) bool {
+	return s != nil && s.table == table && before(now, s.until)
 }
 
+func before(now, until time.Time) bool { return until.IsZero() || now.Before(until) }
+
 // Roster tells who is there now. It is cheap: the roster is made anew only when
-// the config or a list changed, a list grew old, or an absence ended; and under
-// the same config it is the same one as before if nobody's standing changed by
-// that. Versions grow. Time is expected to go forward from call to call.
+// something was learned, by whoever learned it, and when the config changed, a list
+// grew old, or an absence ended; of it, only what that changes. Under the same config
+// it is the same one as before if nobody's standing changed. Versions grow. Time is
+// expected to go forward from call to call.
 func (b *Board) Roster(now time.Time) *kefu.Roster {
-	if s := b.current.Load(); s.holds(b.table(), b.changes.Load(), now) {
+	if s := b.current.Load(); s.holds(b.table(), now) {
 		return s.roster
 	}
 	b.building.Lock()
 	defer b.building.Unlock()
-	table, changes, last := b.table(), b.changes.Load(), b.current.Load()
-	if last.holds(table, changes, now) {
+	table, last := b.table(), b.current.Load()
+	if last.holds(table, now) {
 		return last.roster
 	}
-	next := b.build(table, now)
-	next.table, next.changes = table, changes
+	b.replace(table, now)
+	return b.current.Load().roster
+}
+
+// Prepare makes the roster for a table that is about to come, so that nobody who
+// asks has to wait for that.
+func (b *Board) Prepare(table *kefu.Table) {
+	now := b.now()
+	b.building.Lock()
+	defer b.building.Unlock()
+	b.prepared.Store(b.build(nil, table, now))
+}
+
+// learn changes what the board knows, if there is news in it, and makes the roster
+// for that. Whoever asks meanwhile is told what was known before.
+func (b *Board) learn(change func(now time.Time) bool) {
+	now := b.now()
+	b.building.Lock()
+	defer b.building.Unlock()
+	b.mu.Lock()
+	news := change(now)
+	if news {
+		b.turn++
+	}
+	b.mu.Unlock()
+	if news {
+		b.replace(b.table(), now)
+	}
+}
+
+// replace makes the next snapshot. It is called by whoever builds.
+func (b *Board) replace(table *kefu.Table, now time.Time) {
+	last := b.current.Load()
+	from := last
+	if p := b.prepared.Load(); p != nil && p.table == table && (last == nil || last.table != table) {
+		from = p
+		b.prepared.Store(nil)
+	}
+	next := b.build(from, table, now)
 	switch {
 	case last == nil:
-		next.roster = kefu.NewRoster(1, next.standings)
-	case last.table == table && maps.EqualFunc(last.standings, next.standings, maps.Equal):
+		next.roster = kefu.NewRoster(1, next.layers()...)
+	case last.table == table && next.same(last):
 		next.roster = last.roster
 	default:
-		next.roster = kefu.NewRoster(last.roster.Version+1, next.standings)
+		next.roster = kefu.NewRoster(last.roster.Version+1, next.layers()...)
 	}
 	b.current.Store(next)
-	return next.roster
 }
 
-// A builder collects the standings of one instant.
-type builder struct {
-	now       time.Time
-	lists     map[kefu.AppID]listing
-	chats     chats
-	given     map[kefu.CustomerID]kefu.AgentID // whose chats the configuration names
-	customers []kefu.AppID                     // the apps that customers write to
-	snap      *snapshot
+// layers gives the standings, by app.
+func (s *snapshot) layers() []map[kefu.AppID]map[kefu.AgentID]kefu.Standing {
+	desks := make(map[kefu.AppID]map[kefu.AgentID]kefu.Standing, len(s.desks))
+	for app, p := range s.desks {
+		desks[app] = p.standings
+	}
+	everywhere := make(map[kefu.AppID]map[kefu.AgentID]kefu.Standing, len(s.plan.customers))
+	for _, app := range s.plan.customers {
+		everywhere[app] = s.everywhere.standings
+	}
+	return []map[kefu.AppID]map[kefu.AgentID]kefu.Standing{desks, everywhere}
 }
 
-func (b *Board) build(table *kefu.Table, now time.Time) *snapshot {
-	c := builder{now: now, lists: map[kefu.AppID]listing{}, given: map[kefu.CustomerID]kefu.AgentID{}, snap: &snapshot{
-		standings: map[kefu.AppID]map[kefu.AgentID]kefu.Standing{},
-	}}
-	for app, s := range b.lists() {
-		ends := s.since.Add(b.of(app).StaleAfter)
-		c.lists[app] = index(s.list, now.Before(ends))
-		c.changesAt(ends)
-	}
-	b.mu.Lock()
-	c.chats = b.chats // Keep and readChats replace the map, they do not change it
-	b.mu.Unlock()
-	for i := range table.Apps {
-		if !table.Apps[i].Switchboard {
-			c.customers = append(c.customers, table.Apps[i].ID)
+// same reports whether everybody stands as in another snapshot of the same table.
+func (s *snapshot) same(as *snapshot) bool {
+	for app, p := range s.desks {
+		if !p.same(as.desks[app]) {
+			return false
 		}
 	}
-	for i := range table.Agents {
-		if a := &table.Agents[i]; a.Relay.User != "" {
-			c.given[kefu.CustomerID{App: a.Relay.App, User: a.Relay.User}] = a.ID
-		}
-	}
-	for i := range table.Agents {
-		c.add(&table.Agents[i])
-	}
-	return c.snap
+	return s.everywhere.same(as.everywhere)
 }
 
-// changesAt remembers an instant at which a standing changes by itself.
-func (c *builder) changesAt(at time.Time) {
-	if c.now.Before(at) && (c.snap.until.IsZero() || at.Before(c.snap.until)) {
-		c.snap.until = at
-	}
+// A part is the standings of those who belong together, and what they were made
+// from.
+type part struct {
+	standings map[kefu.AgentID]kefu.Standing
+	list      uint64 // the turn of the list
+	chats     uint64 // the turn of the chats; 0 = they have no part in it
+	until     time.Time
 }
 
-// add puts an agent on the board: at his desk's app or, without a desk, if an
-// operator speaks for him, at every app that customers write to. An agent who
-// can be reached in his own chat is, whatever his desk's list says.
-func (c *builder) add(a *kefu.Agent) {
-	if c.chat(a) {
-		return
-	}
-	said := c.manual(a.Manual)
-	s := kefu.Standing{Presence: said, Paused: a.Manual.State == kefu.ManualPaused, Account: a.Desk.Account}
-	if a.Desk.App == "" {
-		if s.Paused {
-			s.Presence = kefu.PresenceOnline // nobody but the operator speaks for him
-		}
-		if s.Presence == kefu.PresenceUnknown {
-			return
-		}
-		for _, app := range c.customers {
-			c.put(app, a.ID, s)
-		}
-		return
-	}
-	list := c.lists[a.Desk.App]
-	entry, listed := list.find(a.Desk)
-	if s.Account == "" {
-		s.Account = entry.Account // who has which account does not age
-	}
-	switch {
-	case said != kefu.PresenceUnknown || !list.fresh:
-	case listed:
-		s.Presence = kefu.PresenceOnline
-	case list.tellsOf(a.Desk):
-		s.Presence = kefu.PresenceOffline
-	}
-	c.put(a.Desk.App, a.ID, s)
-}
-
-func (c *builder) put(app kefu.AppID, agent kefu.AgentID, s kefu.Standing) {
-	if c.snap.standings[app] == nil {
-		c.snap.standings[app] = map[kefu.AgentID]kefu.Standing{}
-	}
-	c.snap.standings[app][agent] = s
-}
-
-// manual gives what an operator says of an agent's presence; unknown if he
-// leaves it to the list.
-func (c *builder) manual(m kefu.Manual) kefu.Presence {
-	switch m.State {
-	case kefu.ManualOnline:
-		return kefu.PresenceOnline
-	case kefu.ManualAway:
-		if m.Until.IsZero() || c.now.Before(m.Until) {
-			c.changesAt(m.Until)
-			return kefu.PresenceAway
-		}
-	}
-	return kefu.PresenceUnknown
+func (p *part) same(as *part) bool {
+	return p == as || maps.Equal(p.standings, as.standings)
 }
 
 // A listing is an online list that can be looked up. The zero listing is none.

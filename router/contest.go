@@ -29,7 +29,7 @@ func (w *work) follow(ctx context.Context, c kefu.Conversation) (kefu.Decision, 
 	if !c.Live || c.Serving == "" {
 		return kefu.Decision{}, false
 	}
-	answer := w.reach.of(w.app.ID, w.table, w.roster).Answer(c.Serving)
+	answer := w.reach.of(w.app, w.table, w.roster).Answer(c.Serving)
 	if !answer.Decided() {
 		return kefu.Decision{}, false
 	}

@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 
 	"kefud/kefu"
@@ -72,11 +73,12 @@ func absence(p kefu.Presence) kefu.Reason {
 	return kefu.ReasonUnknown
 }
 
-// reachBook keeps, for one table and one roster, every app's Reach.
+// reachBook keeps, for one table and one roster, the Reach of every app that was
+// asked for: to work out all of them at once would hold up whoever comes first.
 type reachBook struct {
 	table  *kefu.Table
 	roster *kefu.Roster
-	reach  map[kefu.AppID]kefu.Reach
+	reach  sync.Map // kefu.AppID → kefu.Reach
 }
 
 // reaches makes reach books and remembers the last.
@@ -85,35 +87,36 @@ type reaches struct {
 }
 
 // of gives who of the app's ladders can be reached, as table and roster have it.
-func (r *reaches) of(app kefu.AppID, table *kefu.Table, roster *kefu.Roster) kefu.Reach {
+func (r *reaches) of(app *kefu.App, table *kefu.Table, roster *kefu.Roster) kefu.Reach {
 	book := r.last.Load()
 	if book == nil || book.table != table || book.roster != roster {
-		book = r.write(table, roster)
+		book = &reachBook{table: table, roster: roster}
 		r.last.Store(book)
 	}
-	return book.reach[app]
+	if known, ok := book.reach.Load(app.ID); ok {
+		reach, _ := known.(kefu.Reach) // nothing else is in it
+		return reach
+	}
+	reach := reachOf(app, table, roster)
+	book.reach.Store(app.ID, reach)
+	return reach
 }
 
-func (r *reaches) write(table *kefu.Table, roster *kefu.Roster) *reachBook {
-	book := &reachBook{table: table, roster: roster, reach: make(map[kefu.AppID]kefu.Reach, len(table.Apps))}
-	for i := range table.Apps {
-		app := &table.Apps[i]
-		var answers []kefu.Answer
-		seen := make(map[kefu.AgentID]bool)
-		for _, e := range app.Entries {
-			for _, s := range e.Steps {
-				for _, id := range s.Agents {
-					if seen[id] {
-						continue
-					}
-					seen[id] = true
-					if a, reason := wayTo(app, table.Agent(id), roster.Standing(app.ID, id)); reason == "" {
-						answers = append(answers, a)
-					}
+func reachOf(app *kefu.App, table *kefu.Table, roster *kefu.Roster) kefu.Reach {
+	var answers []kefu.Answer
+	seen := make(map[kefu.AgentID]bool)
+	for _, e := range app.Entries {
+		for _, s := range e.Steps {
+			for _, id := range s.Agents {
+				if seen[id] {
+					continue
+				}
+				seen[id] = true
+				if a, reason := wayTo(app, table.Agent(id), roster.Standing(app.ID, id)); reason == "" {
+					answers = append(answers, a)
 				}
 			}
 		}
-		book.reach[app.ID] = kefu.NewReach(answers)
 	}
-	return book
+	return kefu.NewReach(answers)
 }

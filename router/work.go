@@ -29,7 +29,7 @@ func (w *work) receipt() kefu.Receipt {
 	r := kefu.Receipt{
 		Customer: w.m.Customer, Key: w.m.Key, Enter: w.m.Kind == kefu.KindEnter, At: w.at,
 		Default: w.app.Default, DefaultSticky: w.app.Entry(w.app.Default).Sticky,
-		Reach: w.reach.of(w.app.ID, w.table, w.roster),
+		Reach: w.reach.of(w.app, w.table, w.roster),
 		Idle:  w.app.Idle, Allowance: w.app.Allowance,
 	}
 	if !r.Enter {

@@ -86,8 +86,10 @@ func (p *program) serve(ctx context.Context, path string) error {
 }
 
 func (p *program) reload(s *server, path string) {
+	begin := time.Now()
 	c, err := config.Load(path, p.env)
 	if err == nil {
+		s.log.Info().Float64("took_ms", milliseconds(time.Since(begin))).Msg("config read")
 		err = s.reload(c)
 	}
 	if err != nil {

@@ -231,19 +231,25 @@ func (s *server) warnOfMute() {
 
 var errEarly = errors.New("before it was told to")
 
-// reload takes over a new configuration, except for what needs a new process.
+// reload takes over a new configuration, except for what needs a new process. All
+// that takes time is done before the swap: whoever asks meanwhile does not wait.
 func (s *server) reload(c *config.Config) error {
+	begin := time.Now()
 	r, err := newRouting(c, s.now)
 	if err != nil {
 		return err
 	}
+	s.board.Prepare(r.table)
 	old := s.routing.Swap(r)
 	s.client.SetApps(r.credentials())
 	s.warnOfMute()
+	took := milliseconds(time.Since(begin))
 	if keys := needRestart(old.config, c); len(keys) > 0 {
-		s.log.Warn().Strs("keys", keys).Msg("config reloaded, but these keys take effect with the next start")
+		s.log.Warn().Strs("keys", keys).Float64("took_ms", took).Msg("config reloaded, but these keys take effect with the next start")
 		return nil
 	}
-	s.log.Info().Int("apps", len(c.Apps)).Int("agents", len(c.Agents)).Msg("config reloaded")
+	s.log.Info().Int("apps", len(c.Apps)).Int("agents", len(c.Agents)).Float64("took_ms", took).Msg("config reloaded")
 	return nil
 }
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
