@@ -156,6 +156,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 		loops.Go(func() { o.watch(ctx, parts[i]) })
 	}
 	loops.Go(func() { o.listen(ctx, parts) })
+	loops.Go(func() { o.tick(ctx, parts) })
 	loops.Go(func() { o.measure(ctx) })
 	loops.Wait()
 	o.lanes.Wait()
@@ -179,6 +180,16 @@ func (o *Outbox) listen(ctx context.Context, parts []*partition) {
 			if i >= 0 && i < len(parts) {
 				parts[i].nudge()
 			}
+		}
+	}
+}
+
+// tick has all partitions looked at, each second or so. All at once: for a process
+// with nothing to do, it is waking up that costs.
+func (o *Outbox) tick(ctx context.Context, parts []*partition) {
+	for pause(ctx, jitter(lookEvery)) {
+		for _, p := range parts {
+			p.nudge()
 		}
 	}
 }

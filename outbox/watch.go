@@ -38,18 +38,15 @@ func (p *partition) nudgeIn(d time.Duration) {
 	}
 }
 
-// wait ends with a nudge, after d, or with ctx.
-func (p *partition) wait(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
+// wait ends with a nudge, or with ctx.
+func (p *partition) wait(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 	case <-p.nudged:
-	case <-t.C:
 	}
 }
 
-// watch is a partition's loop: it looks whenever nudged and each second, as
+// watch is a partition's loop: it looks at first and whenever nudged, as
 // long as there is a worker for what it may find.
 func (o *Outbox) watch(ctx context.Context, p *partition) {
 	for fails := 0; ; {
@@ -70,7 +67,7 @@ func (o *Outbox) watch(ctx context.Context, p *partition) {
 			fails++
 		case !more:
 			fails = 0
-			p.wait(ctx, jitter(lookEvery))
+			p.wait(ctx)
 		default:
 			fails = 0
 		}
