@@ -30,7 +30,7 @@ ROUNDS    := 5
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint fmt fuzz soak bench microbench licences sbom reproducible release checkdeploy clean need unit
+.PHONY: help demo test build lint fmt fuzz soak bench footprint microbench licences sbom reproducible release checkdeploy clean need unit
 # One after the other under -j too: tests on a busy machine fail for no reason.
 .NOTPARALLEL:
 
@@ -86,6 +86,10 @@ soak: need ## run what can go wrong in full length (about 2 hours) and write the
 bench: need ## measure kefud beside Gin and other servers (about 15 minutes) and write docs/performance.md
 	$(STEP) 'kefud beside Gin and other servers'
 	@cd bench && go run . -rounds $(ROUNDS) -for 5s -out ../docs/performance.md
+
+footprint: need ## measure size, start, rest, idle connections, reloads and the embedded store (about 5 minutes) and write docs/footprint.md
+	$(STEP) 'what kefud takes'
+	@cd bench && go run . footprint -rounds $(ROUNDS) -out ../docs/footprint.md
 
 microbench: ## run the benchmarks of the parts for BENCHTIME each (1s)
 	$(STEP) 'benchmarks'

@@ -22,6 +22,9 @@ func main() {
 	if len(os.Args) == 4 && os.Args[1] == "serve" {
 		exit(serve(os.Args[2], os.Args[3]))
 	}
+	if len(os.Args) > 1 && os.Args[1] == "footprint" {
+		exit(runFootprint(os.Args[2:]))
+	}
 	rounds := flag.Int("rounds", 5, "how often each row is measured")
 	d := flag.Duration("for", 5*time.Second, "how long each row is saturated, and then loaded by half")
 	out := flag.String("out", "../docs/performance.md", "the file that is written")

@@ -22,6 +22,7 @@ const tick = 10 * time.Millisecond
 type process struct {
 	*exec.Cmd
 	addr string
+	said *reloadLog // nil = nobody listens
 }
 
 // start runs a program on a core ("" = wherever), and waits until addr is listened at.

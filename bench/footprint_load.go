@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"time"
+)
+
+// connections opens very many, has each say something, and leaves them alone.
+func (f *footprint) connections(ctx context.Context) error {
+	var each []float64
+	for range max(1, f.rounds/2) {
+		kib, err := f.crowd(ctx)
+		if err != nil {
+			return err
+		}
+		each = append(each, kib)
+	}
+	f.add(figure{
+		what: "each of 10,000 keep-alive connections, idle after a push (RSS)", goal: "≤ 25 KiB", format: "%.1f KiB", got: each, within: atMost(mostEach),
+	})
+	return nil
+}
+
+func (f *footprint) crowd(ctx context.Context) (float64, error) {
+	p, _, err := f.boot(ctx, f.redis.addr, "")
+	if err != nil {
+		return 0, err
+	}
+	defer p.stop()
+	m, err := newMold(shape{}, customers)
+	if err != nil {
+		return 0, err
+	}
+	// As after some work, so that the server has what it needs besides connections.
+	if err := f.push(ctx, p, m, f.conns, 20*customers); err != nil {
+		return 0, err
+	}
+	time.Sleep(settleFor)
+	before := p.rss()
+	g, err := newGenerator(ctx, p.addr, m, transferred, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer g.close()
+	for range crowd {
+		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.addr)
+		if err != nil {
+			return 0, fmt.Errorf("connect: %w", err)
+		}
+		one := &conn{Conn: c, out: bytes.Clone(m.request), in: make([]byte, 1<<10)}
+		g.conns = append(g.conns, one)
+		if err := g.push(one); err != nil {
+			return 0, err
+		}
+	}
+	time.Sleep(settleFor)
+	return (p.rss() - before) * 1024 / crowd, nil
+}
+
+const transferred = "transfer_customer_service"
+
+// push sends so many pushes over so many connections.
+func (f *footprint) push(ctx context.Context, p *process, m *mold, conns, count int) error {
+	g, err := newGenerator(ctx, p.addr, m, transferred, conns)
+	if err != nil {
+		return err
+	}
+	defer g.close()
+	return g.first(count)
+}
+
+// embedded saturates the server that needs no Redis.
+func (f *footprint) embedded(ctx context.Context) error {
+	f.pin(ctx)
+	var rate []float64
+	for range f.rounds {
+		p, _, err := f.boot(ctx, "", "")
+		if err != nil {
+			return err
+		}
+		one, err := f.saturated(ctx, p)
+		p.stop()
+		if err != nil {
+			return err
+		}
+		rate = append(rate, one)
+	}
+	f.add(figure{
+		what: "embedded store: pushes a second of customers who are known, the server on one core", goal: "≥ 3,500/s", format: "%.0f/s", got: rate, within: atLeast(leastRate),
+	})
+	return nil
+}
+
+func (f *footprint) saturated(ctx context.Context, p *process) (float64, error) {
+	m, err := newMold(shape{}, customers)
+	if err != nil {
+		return 0, err
+	}
+	g, err := newGenerator(ctx, p.addr, m, transferred, f.conns)
+	if err != nil {
+		return 0, err
+	}
+	defer g.close()
+	if err := g.first(3 * customers); err != nil {
+		return 0, fmt.Errorf("warm: %w", err)
+	}
+	n, took, err := g.closed(f.d)
+	if err != nil {
+		return 0, fmt.Errorf("saturate: %w", err)
+	}
+	return float64(n) / took.Seconds(), nil
+}
