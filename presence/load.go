@@ -76,7 +76,7 @@ func (b *Board) readLoads(ctx context.Context) {
 		if next += n; next >= len(table.Agents) {
 			next = 0
 		}
-		if !pause(ctx, jitter(readEvery)) {
+		if !pause(ctx, b.toBeat(readEvery)) {
 			return
 		}
 	}

@@ -151,7 +151,7 @@ func (b *Board) readLists(ctx context.Context) {
 		b.mu.Lock()
 		b.reading.note(err, b.now(), b.log, "presence read")
 		b.mu.Unlock()
-		if !pause(ctx, jitter(every)) {
+		if !pause(ctx, b.toBeat(every)) {
 			return
 		}
 	}

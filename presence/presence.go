@@ -76,6 +76,7 @@ type Board struct {
 	lister   Lister
 	store    Store
 	holder   string
+	phase    time.Duration // of its beats, so that replicas do not read in step
 	now      func() time.Time
 	log      zerolog.Logger
 	polls    *prometheus.CounterVec
@@ -105,7 +106,7 @@ func New(opt Options) *Board {
 	}
 	b := &Board{
 		table: opt.Table, settings: opt.Settings, lister: opt.Lister, store: opt.Store,
-		holder: opt.Holder, now: opt.Now, log: opt.Logger,
+		holder: opt.Holder, phase: rand.N(readEvery), now: opt.Now, log: opt.Logger,
 		desks: map[kefu.AppID]*desk{},
 		loads: loads{known: map[kefu.AgentID]load{}},
 	}
@@ -146,7 +147,7 @@ func (b *Board) pollAll(ctx context.Context) {
 			stops[app] = stop
 			pollers.Go(func() { b.pollOne(polling, app) })
 		}
-		if !pause(ctx, readEvery) {
+		if !pause(ctx, b.toBeat(readEvery)) {
 			break
 		}
 	}
@@ -191,6 +192,13 @@ func pause(ctx context.Context, d time.Duration) bool {
 	case <-t.C:
 		return true
 	}
+}
+
+// toBeat is how long it is until the next of the board's beats, which are so far
+// apart. What is done again and again keeps to them: a process with nothing else to
+// do wakes up once for all of it.
+func (b *Board) toBeat(every time.Duration) time.Duration {
+	return every - time.Duration(b.now().UnixNano()+b.phase.Nanoseconds())%every
 }
 
 // jitter gives d, a tenth more or less, so that replicas do not ask in step.
