@@ -30,7 +30,7 @@ ROUNDS    := 5
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint fmt fuzz soak bench footprint microbench licences sbom reproducible release checkdeploy clean need unit
+.PHONY: help demo test build lint fmt fuzz soak bench footprint scale microbench licences sbom reproducible release checkdeploy clean need unit
 # One after the other under -j too: tests on a busy machine fail for no reason.
 .NOTPARALLEL:
 
@@ -90,6 +90,10 @@ bench: need ## measure kefud beside Gin and other servers (about 15 minutes) and
 footprint: need ## measure size, start, rest, idle connections, reloads and the embedded store (about 5 minutes) and write docs/footprint.md
 	$(STEP) 'what kefud takes'
 	@cd bench && go run . footprint -rounds $(ROUNDS) -out ../docs/footprint.md
+
+scale: need ## measure how kefud grows with customers, Redis nodes and processes (about 15 minutes) and write docs/scale.md
+	$(STEP) 'kefud with a million customers, on a cluster, in several processes'
+	@cd bench && go run . scale -out ../docs/scale.md
 
 microbench: ## run the benchmarks of the parts for BENCHTIME each (1s)
 	$(STEP) 'benchmarks'

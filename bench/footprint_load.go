@@ -81,7 +81,7 @@ func (f *footprint) embedded(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		one, err := f.saturated(ctx, p)
+		one, err := f.saturated(p)
 		p.stop()
 		if err != nil {
 			return err
@@ -94,22 +94,24 @@ func (f *footprint) embedded(ctx context.Context) error {
 	return nil
 }
 
-func (f *footprint) saturated(ctx context.Context, p *process) (float64, error) {
+func (f *footprint) saturated(p *process) (float64, error) {
 	m, err := newMold(shape{}, customers)
 	if err != nil {
 		return 0, err
 	}
-	g, err := newGenerator(ctx, p.addr, m, transferred, f.conns)
+	s, err := newSweeper(p.addr, m, f.conns)
 	if err != nil {
 		return 0, err
 	}
-	defer g.close()
-	if err := g.first(3 * customers); err != nil {
+	defer s.close()
+	g := &generator{mold: m, want: []byte(transferred)}
+	if _, err := s.run(g, func(sent int64) bool { return sent < 3*customers }); err != nil {
 		return 0, fmt.Errorf("warm: %w", err)
 	}
-	n, took, err := g.closed(f.d)
+	begin := time.Now()
+	n, err := s.run(g, func(int64) bool { return time.Since(begin) < f.d })
 	if err != nil {
 		return 0, fmt.Errorf("saturate: %w", err)
 	}
-	return float64(n) / took.Seconds(), nil
+	return float64(n) / time.Since(begin).Seconds(), nil
 }

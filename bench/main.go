@@ -25,6 +25,9 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == "footprint" {
 		exit(runFootprint(os.Args[2:]))
 	}
+	if len(os.Args) > 1 && os.Args[1] == "scale" {
+		exit(scale(os.Args[2:]))
+	}
 	rounds := flag.Int("rounds", 5, "how often each row is measured")
 	d := flag.Duration("for", 5*time.Second, "how long each row is saturated, and then loaded by half")
 	out := flag.String("out", "../docs/performance.md", "the file that is written")
@@ -46,23 +49,32 @@ func exit(err error) {
 	os.Exit(0)
 }
 
-func run(ctx context.Context, b *bench, only string, rounds int, out string) error {
-	wanted, err := regexp.Compile(only)
-	if err != nil {
-		return fmt.Errorf("rows: %w", err)
-	}
+// build makes a folder for the run, with kefud in it. The caller removes the folder.
+func (b *bench) build(ctx context.Context) error {
+	var err error
 	if b.self, err = os.Executable(); err != nil {
 		return fmt.Errorf("find itself: %w", err)
 	}
 	if b.dir, err = os.MkdirTemp("", "kefud-bench-"); err != nil {
 		return fmt.Errorf("folder: %w", err)
 	}
-	defer func() { _ = os.RemoveAll(b.dir) }()
 	b.kefud = filepath.Join(b.dir, "kefud")
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.kefud, "./cmd/kefud") //nolint:gosec // ours
 	build.Dir, build.Stderr = "..", os.Stderr
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build kefud: %w", err)
+	}
+	return nil
+}
+
+func run(ctx context.Context, b *bench, only string, rounds int, out string) error {
+	wanted, err := regexp.Compile(only)
+	if err != nil {
+		return fmt.Errorf("rows: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(b.dir) }()
+	if err := b.build(ctx); err != nil {
+		return err
 	}
 	b.pin(ctx)
 	all := slices.DeleteFunc(rows(), func(r row) bool { return r.server != floor && !wanted.MatchString(r.name) })

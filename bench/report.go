@@ -66,7 +66,12 @@ func spread(format string, samples []sample, f func(sample) float64) string {
 	for i, s := range samples {
 		v[i] = f(s)
 	}
-	slices.Sort(v)
+	return span(format, v)
+}
+
+// span is the same of bare numbers.
+func span(format string, v []float64) string {
+	v = slices.Sorted(slices.Values(v))
 	if v[len(v)-1] == 0 {
 		return "–"
 	}

@@ -1,0 +1,281 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A filled is a Redis with a town's customers in it.
+type filled struct {
+	*town
+	*node
+	customers int
+	took      time.Duration // to let them in
+}
+
+// What one customer takes, in bytes, and how that was found.
+type weight struct {
+	live, whole, customer, records, seat, push float64
+	rest, restLater                            float64 // at rest with the records of the last days, and after those
+	packed                                     bool
+	rss, used                                  float64 // of Redis when all are live
+	takes                                      time.Duration
+	perPartition                               []int
+}
+
+// A resting store packs customers who do not talk.
+type resting interface {
+	Rest(ctx context.Context) (int, error)
+}
+
+// people fills a Redis of its own.
+func (s *scaling) people(ctx context.Context, customers int, at time.Time) (*filled, error) {
+	n, err := s.node(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t, err := newTown(ctx, []string{n.addr}, customers)
+	if err != nil {
+		n.stop()
+		return nil, err
+	}
+	t.at(at)
+	begin := time.Now()
+	if err := t.fill(ctx, customers); err != nil {
+		n.stop()
+		return nil, fmt.Errorf("fill: %w", err)
+	}
+	return &filled{town: t, node: n, customers: customers, took: time.Since(begin)}, nil
+}
+
+func (f *filled) stop() {
+	_ = f.store.Close()
+	f.node.stop()
+}
+
+// use is Redis' memory in bytes, without what it takes when it is empty.
+func (f *filled) use(ctx context.Context) (float64, error) {
+	v, err := f.numbers(ctx, "used_memory:", "used_memory_startup:")
+	if err != nil {
+		return 0, err
+	}
+	return v[0] - v[1], nil
+}
+
+// settle waits until the answers kept for repeats have gone, a minute after the last push.
+func (f *filled) settle(ctx context.Context) error {
+	for tries := 0; ; tries++ {
+		keys, err := f.client.DBSize(ctx).Result()
+		if err != nil {
+			return fmt.Errorf("count keys: %w", err)
+		}
+		if keys <= int64(2*f.customers+len(f.reach)*agentsAnApp+100) {
+			return nil
+		}
+		if tries == 400 {
+			return fmt.Errorf("%d keys do not go", keys)
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+}
+
+// live measures what customers take who are in a conversation.
+func (f *filled) live(ctx context.Context) (weight, error) {
+	m := weight{takes: f.took}
+	n := float64(f.customers)
+	before, err := f.use(ctx)
+	if err != nil {
+		return m, err
+	}
+	with, err := f.client.DBSize(ctx).Result()
+	if err != nil {
+		return m, fmt.Errorf("count keys: %w", err)
+	}
+	if err := f.settle(ctx); err != nil {
+		return m, err
+	}
+	v, err := f.numbers(ctx, "used_memory:", "used_memory_startup:", "used_memory_rss:")
+	if err != nil {
+		return m, err
+	}
+	without, err := f.client.DBSize(ctx).Result()
+	if err != nil {
+		return m, fmt.Errorf("count keys: %w", err)
+	}
+	m.used, m.rss = v[0], v[2]
+	m.whole = (v[0] - v[1]) / n
+	m.push = (before - v[0] + v[1]) / float64(with-without)
+	m.live = m.whole + m.push
+	for _, k := range []struct {
+		pattern string
+		to      *float64
+		per     float64
+		of      int
+	}{
+		{"*:customer:*", &m.customer, 0, 2000}, {"*:records:*", &m.records, 0, 2000}, {"*:seats:*", &m.seat, n, 0},
+	} {
+		sum, count, err := f.weigh(ctx, k.pattern, k.of)
+		if err != nil {
+			return m, err
+		}
+		if k.per == 0 {
+			k.per = float64(count)
+		}
+		*k.to = sum / k.per
+	}
+	m.perPartition, err = f.spread(ctx)
+	return m, err
+}
+
+// weigh adds up what keys take by themselves, of so many (0 = all).
+func (f *filled) weigh(ctx context.Context, pattern string, most int) (float64, int, error) {
+	sum, count := 0., 0
+	err := f.each(ctx, pattern, func(keys []string) error {
+		for _, k := range keys {
+			if most > 0 && count == most {
+				return nil
+			}
+			size, err := f.client.MemoryUsage(ctx, k, 0).Result()
+			if err != nil {
+				return fmt.Errorf("weigh: %w", err)
+			}
+			sum, count = sum+float64(size), count+1
+		}
+		return nil
+	})
+	return sum, count, err
+}
+
+// spread counts the customers of each partition.
+func (f *filled) spread(ctx context.Context) ([]int, error) {
+	out := make([]int, f.store.Partitions())
+	err := f.each(ctx, "*:customer:*", func(keys []string) error {
+		for _, k := range keys {
+			var p int
+			_, rest, _ := strings.Cut(k, "{")
+			if _, err := fmt.Sscanf(rest, "%d}", &p); err != nil {
+				return fmt.Errorf("partition of a key: %w", err)
+			}
+			out[p]++
+		}
+		return nil
+	})
+	return out, err
+}
+
+// retire makes all customers rest, as they do when their conversations have been over
+// for a while: seats are free, and who only remains to be remembered is packed.
+func (f *filled) retire(ctx context.Context, m *weight) error {
+	if err := f.forget(ctx, "*:seats:*"); err != nil {
+		return err
+	}
+	if r, ok := any(f.store).(resting); ok {
+		m.packed = true
+		for n := 1; n > 0; {
+			var err error
+			if n, err = r.Rest(ctx); err != nil {
+				return fmt.Errorf("rest: %w", err)
+			}
+		}
+	}
+	use, err := f.use(ctx)
+	if err != nil {
+		return err
+	}
+	m.rest = use / float64(f.customers)
+	if err := f.forget(ctx, "*:records:*"); err != nil {
+		return err
+	}
+	if use, err = f.use(ctx); err != nil {
+		return err
+	}
+	m.restLater = use / float64(f.customers)
+	return nil
+}
+
+// A visit is what one Receive takes, in µs: to its caller, of the script's time in
+// Redis, of Redis' CPU.
+type visit struct{ call, script, cpu float64 }
+
+// A tally adds up visits.
+type tally struct {
+	took               []float64
+	calls, script, cpu float64
+}
+
+func (t *tally) visit() visit {
+	slices.Sort(t.took)
+	return visit{t.took[len(t.took)/2], t.script / t.calls, t.cpu / t.calls}
+}
+
+// visits has customers write, one after the other.
+func (f *filled) visits(ctx context.Context, who []int, t *tally) error {
+	before, err := f.spent(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range who {
+		begin := time.Now()
+		got, err := f.receive(ctx, n, f.reach[n%f.apps])
+		if err != nil {
+			return err
+		}
+		if got.Owner == "" {
+			return fmt.Errorf("customer %d is not remembered", n)
+		}
+		t.took = append(t.took, float64(time.Since(begin).Nanoseconds())/1e3)
+	}
+	after, err := f.spent(ctx)
+	t.calls, t.script, t.cpu = t.calls+after.calls-before.calls, t.script+after.script-before.script, t.cpu+after.cpu-before.cpu
+	return err
+}
+
+// A pair compares a full store with an empty one, round by round.
+type pair struct{ full, empty []visit }
+
+// compare has customers of both write, a few of these, a few of those. Nobody
+// writes twice.
+func (s *scaling) compare(ctx context.Context, full, empty *filled) (pair, error) {
+	const times = 10 // that they take turns in a round
+	few := empty.customers / (s.rounds + 1) / times
+	some := func(f *filled) []int { return rand.New(rand.NewPCG(1, 2)).Perm(f.customers)[:few*times*(s.rounds+1)] } //nolint:gosec // any will do
+	a, b := some(full), some(empty)
+	var p pair
+	for round := range s.rounds + 1 {
+		var one, other tally
+		for range times {
+			if err := full.visits(ctx, a[:few], &one); err != nil {
+				return p, err
+			}
+			if err := empty.visits(ctx, b[:few], &other); err != nil {
+				return p, err
+			}
+			a, b = a[few:], b[few:]
+		}
+		if round > 0 { // the first warms
+			p.full, p.empty = append(p.full, one.visit()), append(p.empty, other.visit())
+		}
+	}
+	return p, nil
+}
+
+func column(v []visit, f func(visit) float64) []float64 {
+	out := make([]float64, len(v))
+	for i := range v {
+		out[i] = f(v[i])
+	}
+	return out
+}
+
+// ratios are those of the rounds.
+func ratios(a, b []float64) []float64 {
+	out := slices.Clone(a)
+	for i := range out {
+		out[i] /= b[i]
+	}
+	return out
+}
