@@ -83,7 +83,7 @@ type Redis struct {
 	DB         int       `yaml:"db" validate:"gte=0"`
 	TLS        bool      `yaml:"tls"`
 	KeyPrefix  string    `yaml:"key_prefix" validate:"key_prefix"`
-	Partitions int       `yaml:"partitions" validate:"gte=1,lte=1024"`
+	Partitions int       `yaml:"partitions" validate:"gte=1,lte=4096"`
 }
 
 // WeChat is how its API is called.
