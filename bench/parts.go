@@ -170,7 +170,7 @@ func (s *scaling) sizes(ctx context.Context, f fleet) (string, error) {
 // partitions is the part about what more of them cost.
 func (s *scaling) partitions(ctx context.Context) (string, error) {
 	var sites []*site
-	for _, p := range []int{16, 256, 1024} {
+	for _, p := range []int{16, 256, 1024, 4096} {
 		n, err := s.node(ctx)
 		if err != nil {
 			return "", err

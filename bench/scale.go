@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 )
@@ -36,10 +37,12 @@ func scale(args []string) error {
 	if err := s.build(ctx); err != nil {
 		return err
 	}
+	w := newWatch()
 	text, err := s.all(ctx, *only, *people, *few)
 	if err != nil {
 		return err
 	}
+	text += fmt.Sprintf("\nMeanwhile other work took %.1f of the machine's %d cores.\n", w.others(), runtime.NumCPU())
 	fmt.Print(text)
 	if *only != "" {
 		return nil
