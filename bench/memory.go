@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -21,7 +22,7 @@ type filled struct {
 type weight struct {
 	live, whole, customer, records, seat, push float64
 	rest, restLater                            float64 // at rest with the records of the last days, and after those
-	packed                                     bool
+	alone                                      float64 // share of those at rest who have a hash of their own
 	rss, used                                  float64 // of Redis when all are live
 	takes                                      time.Duration
 	perPartition                               []int
@@ -66,21 +67,24 @@ func (f *filled) use(ctx context.Context) (float64, error) {
 	return v[0] - v[1], nil
 }
 
-// settle waits until the answers kept for repeats have gone, a minute after the last push.
+// settle waits until the answers kept for repeats have gone, a minute after the last
+// push. To look at them makes Redis delete those whose time is over, some of which it
+// would keep for long otherwise.
 func (f *filled) settle(ctx context.Context) error {
-	for tries := 0; ; tries++ {
-		keys, err := f.client.DBSize(ctx).Result()
-		if err != nil {
-			return fmt.Errorf("count keys: %w", err)
-		}
-		if keys <= int64(2*f.customers+len(f.reach)*agentsAnApp+100) {
+	for range 60 {
+		left := 0
+		err := f.each(ctx, "*:push:*", func(keys []string) error {
+			left += len(keys)
 			return nil
+		})
+		if err != nil || left == 0 {
+			return err
 		}
-		if tries == 400 {
-			return fmt.Errorf("%d keys do not go", keys)
+		if err := wait(ctx, 5*time.Second); err != nil {
+			return err
 		}
-		time.Sleep(500 * time.Millisecond)
 	}
+	return errors.New("answers kept for repeats do not go")
 }
 
 // live measures what customers take who are in a conversation.
@@ -174,7 +178,6 @@ func (f *filled) retire(ctx context.Context, m *weight) error {
 		return err
 	}
 	if r, ok := any(f.store).(resting); ok {
-		m.packed = true
 		for n := 1; n > 0; {
 			var err error
 			if n, err = r.Rest(ctx); err != nil {
@@ -182,6 +185,15 @@ func (f *filled) retire(ctx context.Context, m *weight) error {
 			}
 		}
 	}
+	alone := 0
+	err := f.each(ctx, "*:customer:*", func(keys []string) error {
+		alone += len(keys)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	m.alone = float64(alone) / float64(f.customers)
 	use, err := f.use(ctx)
 	if err != nil {
 		return err

@@ -79,14 +79,9 @@ func memoryTable(m weight, people int) string {
 	} {
 		fmt.Fprintf(&w, "| %s | %.0f | |\n", row.name, row.v)
 	}
-	how := "as a hash of his own"
-	if m.packed {
-		how = "packed with others"
-	}
-	fmt.Fprintf(&w, "| at rest, %s, as long as his decisions are kept (7 days) | %.0f | |\n", how, m.rest)
-	fmt.Fprintf(&w, "| at rest, %s, after that | **%.0f** | ≤ 60 |\n\n", how, m.restLater)
-	fmt.Fprintf(&w, "With all of them live Redis held %.0f MiB and had %.0f MiB of the machine. To have them at rest, seats are deleted, and then the decisions, "+
-		"as Redis does by itself when their time has come.\n", m.used/(1<<20), m.rss/(1<<20))
+	fmt.Fprintf(&w, "| at rest, as long as his decision is kept (7 days) | %.0f | |\n| at rest, after that | **%.0f** | ≤ 60 |\n\n", m.rest, m.restLater)
+	fmt.Fprintf(&w, "Of those at rest %.2f %% have a hash of their own, the others are packed together. With all of them live Redis held %.0f MiB and had %.0f MiB of the machine. To have them at rest, seats are deleted, and then the decisions, "+
+		"as Redis does by itself when their time has come.\n", 100*m.alone, m.used/(1<<20), m.rss/(1<<20))
 	return w.String()
 }
 
