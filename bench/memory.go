@@ -117,41 +117,33 @@ func (f *filled) live(ctx context.Context) (weight, error) {
 	for _, k := range []struct {
 		pattern string
 		to      *float64
-		per     float64
-		of      int
-	}{
-		{"*:customer:*", &m.customer, 0, 2000}, {"*:records:*", &m.records, 0, 2000}, {"*:seats:*", &m.seat, n, 0},
-	} {
-		sum, count, err := f.weigh(ctx, k.pattern, k.of)
+	}{{"*:customer:*", &m.customer}, {"*:records:*", &m.records}, {"*:seats:*", &m.seat}} {
+		sum, err := f.weigh(ctx, k.pattern)
 		if err != nil {
 			return m, err
 		}
-		if k.per == 0 {
-			k.per = float64(count)
-		}
-		*k.to = sum / k.per
+		*k.to = sum / n
 	}
 	m.perPartition, err = f.spread(ctx)
 	return m, err
 }
 
-// weigh adds up what keys take by themselves, of so many (0 = all).
-func (f *filled) weigh(ctx context.Context, pattern string, most int) (float64, int, error) {
-	sum, count := 0., 0
+// weigh tells what all keys of a pattern take by themselves, by the weight of some.
+func (f *filled) weigh(ctx context.Context, pattern string) (float64, error) {
+	const some = 5000
+	sum, weighed, count := 0., 0, 0
 	err := f.each(ctx, pattern, func(keys []string) error {
-		for _, k := range keys {
-			if most > 0 && count == most {
-				return nil
-			}
-			size, err := f.client.MemoryUsage(ctx, k, 0).Result()
+		count += len(keys)
+		for _, k := range keys[:min(len(keys), some-weighed)] {
+			size, err := f.client.MemoryUsage(ctx, k, 0).Result() // 0: all that is in it
 			if err != nil {
 				return fmt.Errorf("weigh: %w", err)
 			}
-			sum, count = sum+float64(size), count+1
+			sum, weighed = sum+float64(size), weighed+1
 		}
 		return nil
 	})
-	return sum, count, err
+	return sum / float64(max(1, weighed)) * float64(count), err
 }
 
 // spread counts the customers of each partition.

@@ -126,23 +126,25 @@ var errOver = errors.New("over")
 // outside sends pushes to the processes, to each over its share of the connections.
 func (s *scaling) outside(ctx context.Context, t *site) (int64, error) {
 	errs, sent := make([]error, len(t.servers)), make([]int64, len(t.servers))
+	end := time.Now().Add(s.d)
 	var all sync.WaitGroup
 	for i, p := range t.servers {
 		m, err := newMold(shape{}, t.known)
 		if err != nil {
 			return 0, err
 		}
-		g, err := newGenerator(ctx, p.addr, m, "transfer_customer_service", max(1, s.conns/len(t.servers)))
+		g, err := newGenerator(ctx, p.addr, m, "transfer_customer_service", 0)
 		if err != nil {
 			return 0, err
 		}
-		defer g.close()
+		sweep, err := newSweeper(p.addr, m, max(1, s.conns/len(t.servers)))
+		if err != nil {
+			return 0, err
+		}
+		defer sweep.close()
 		const apart = 10_000_000_000 // so that no two processes get the same MsgId or new customer
 		g.next.Store(int64(i)*apart + t.next)
-		all.Go(func() {
-			n, _, err := g.closed(s.d)
-			sent[i], errs[i] = n, err
-		})
+		all.Go(func() { sent[i], errs[i] = sweep.run(g, func(int64) bool { return time.Now().Before(end) }) })
 	}
 	all.Wait()
 	var sum, most int64

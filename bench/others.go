@@ -10,19 +10,22 @@ import (
 
 // A watch tells how much of the machine others had while something was measured.
 type watch struct {
-	begin time.Time
-	busy  time.Duration
+	begin      time.Time
+	busy, ours time.Duration
 }
 
-func newWatch() watch { return watch{time.Now(), busy()} }
+func newWatch() watch { return watch{time.Now(), busy(), ours()} }
 
-// others is in cores: what all have computed but this process and those that it has
-// started and waited for.
+// others is in cores.
 func (w watch) others() float64 {
+	return max(0, float64(busy()-w.busy-ours()+w.ours)/float64(time.Since(w.begin)))
+}
+
+// ours is what this process has computed, with those that it has started and waited for.
+func ours() time.Duration {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_CHILDREN, &u)
-	ours := own() + time.Duration(u.Utime.Nano()+u.Stime.Nano())
-	return max(0, float64(busy()-w.busy-ours)/float64(time.Since(w.begin)))
+	return own() + time.Duration(u.Utime.Nano()+u.Stime.Nano())
 }
 
 // busy is the time that all cores have computed, for a host of this machine as well.
