@@ -96,7 +96,7 @@ func (t *town) putLists(ctx context.Context) error {
 		l.Agents = append(l.Agents, kefu.Listed{User: t.who(i).User, ID: strconv.Itoa(1001 + i)})
 	}
 	for i := range listed {
-		if err := t.store.PutList(ctx, appName(i), l); err != nil {
+		if err := t.store.PutList(ctx, townApp(i), l); err != nil {
 			return fmt.Errorf("put a list: %w", err)
 		}
 	}
@@ -106,7 +106,7 @@ func (t *town) putLists(ctx context.Context) error {
 func (t *town) readLists(ctx context.Context, _ int) error {
 	apps := make([]kefu.AppID, listed)
 	for i := range apps {
-		apps[i] = appName(i)
+		apps[i] = townApp(i)
 	}
 	got, err := t.store.Lists(ctx, apps)
 	if err == nil && len(got) != listed {
