@@ -91,7 +91,6 @@ func (c *Crowd) note(conn net.Conn, state http.ConnState) {
 	defer c.mu.Unlock()
 	switch state {
 	case http.StateActive, http.StateIdle:
-		c.rouse(g)
 		c.hush(g)
 	case http.StateHijacked, http.StateClosed:
 		c.rouse(g)
@@ -101,9 +100,15 @@ func (c *Crowd) note(conn net.Conn, state http.ConnState) {
 
 // hush notes that a guest is quiet from now on. Locked.
 func (c *Crowd) hush(g *guest) {
-	if g.place == nil && !g.gone {
-		g.place, g.from = c.quiet.PushBack(g), time.Now()
+	switch {
+	case g.gone:
+		return
+	case g.place == nil:
+		g.place = c.quiet.PushBack(g)
+	default:
+		c.quiet.MoveToBack(g.place)
 	}
+	g.from = time.Now()
 }
 
 // rouse notes that he is not. Locked.
@@ -177,7 +182,6 @@ func (c *Crowd) makeRoom(cause error) bool {
 	}
 	late := g != nil && time.Since(g.from) >= courtesy
 	if late && unread(g.Conn) { // he has asked, and is about to be heard
-		c.rouse(g)
 		c.hush(g)
 		late = false
 	}
