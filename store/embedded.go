@@ -20,6 +20,9 @@ func inProcess() (func(context.Context, string, string) (net.Conn, error), func(
 	server := miniredis.NewMiniRedis()
 	server.SetTime(time.Now())
 	server.ClockTTL(true)
+	if _, err := newStage(server); err != nil {
+		panic(err) // it is not the library that this was written for
+	}
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)

@@ -62,6 +62,7 @@ var ownedImports = []owned{
 	{name: "github.com/gin-gonic/gin/...", in: []string{"kefud/handler"}, reason: "only handler knows gin, so that everything else is tested without HTTP"},
 	{name: "github.com/redis/go-redis/...", in: []string{"kefud/store"}, reason: "only store knows Redis, so that its keys and scripts have one home"},
 	{name: "github.com/alicebob/miniredis/...", in: []string{"kefud/store"}, reason: "the embedded server belongs to store, like the real one"},
+	{name: "github.com/yuin/gopher-lua/...", in: []string{"kefud/store"}, reason: "Lua belongs to store, with the embedded server"},
 	{name: "github.com/silenceper/wechat/v2", reason: "the root package's init sends all of logrus to stdout at debug level"},
 	{name: "github.com/silenceper/wechat/v2/...", tests: []string{"kefud/wechat"}, reason: "the SDK is only the yardstick of wechat's own tests"},
 	{name: "github.com/spf13/cobra/...", in: []string{"kefud/cmd/kefud"}, reason: "only cmd has a command line"},
