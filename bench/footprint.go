@@ -22,6 +22,7 @@ import (
 type footprint struct {
 	*bench
 	rounds int
+	only   string // "" = all
 	redis  *process
 	out    []figure
 }
@@ -57,13 +58,14 @@ func runFootprint(args []string) error {
 	flags := flag.NewFlagSet("footprint", flag.ContinueOnError)
 	rounds := flags.Int("rounds", 5, "how often each is measured")
 	d := flags.Duration("for", 5*time.Second, "how long each load lasts")
+	only := flags.String("only", "", "start, idle, connections, reload, parts or embedded; empty for all")
 	out := flags.String("out", "../docs/footprint.md", "the file that is written")
 	if err := flags.Parse(args); err != nil {
 		return fmt.Errorf("arguments: %w", err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	f := &footprint{bench: &bench{conns: 48, d: *d, logLevel: "info"}, rounds: *rounds}
+	f := &footprint{bench: &bench{conns: 48, d: *d, logLevel: "info"}, rounds: *rounds, only: *only}
 	if err := f.measureAll(ctx); err != nil {
 		return err
 	}
@@ -93,9 +95,22 @@ func (f *footprint) measureAll(ctx context.Context) error {
 		return err
 	}
 	defer f.redis.stop()
-	for _, step := range []func(context.Context) error{f.startUp, f.idle, f.connections, f.reloads, f.parts, f.embedded} {
-		if err := step(ctx); err != nil {
-			return err
+	for _, step := range []struct {
+		name string
+		run  func(context.Context) error
+	}{
+		{"start", f.startUp},
+		{"idle", f.idle},
+		{"connections", f.connections},
+		{"reload", f.reloads},
+		{"parts", f.parts},
+		{"embedded", f.embedded},
+	} {
+		if f.only != "" && f.only != step.name {
+			continue
+		}
+		if err := step.run(ctx); err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
 		}
 	}
 	return nil
