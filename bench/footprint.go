@@ -58,7 +58,7 @@ func runFootprint(args []string) error {
 	flags := flag.NewFlagSet("footprint", flag.ContinueOnError)
 	rounds := flags.Int("rounds", 5, "how often each is measured")
 	d := flags.Duration("for", 5*time.Second, "how long each load lasts")
-	only := flags.String("only", "", "start, idle, connections, reload, parts or embedded; empty for all")
+	only := flags.String("only", "", "start, idle, connections, reload, parts or embedded: that alone, and nothing is written")
 	out := flags.String("out", "../docs/footprint.md", "the file that is written")
 	if err := flags.Parse(args); err != nil {
 		return fmt.Errorf("arguments: %w", err)
@@ -66,11 +66,15 @@ func runFootprint(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	f := &footprint{bench: &bench{conns: 48, d: *d, logLevel: "info"}, rounds: *rounds, only: *only}
+	w := newWatch()
 	if err := f.measureAll(ctx); err != nil {
 		return err
 	}
-	text := f.report()
+	text := f.report() + fmt.Sprintf("\nMeanwhile other work took %.1f of the machine's %d cores.\n", w.others(), runtime.NumCPU())
 	fmt.Print(text)
+	if f.only != "" {
+		return nil
+	}
 	if err := os.WriteFile(*out, []byte(text), 0o644); err != nil { //nolint:gosec // a document
 		return fmt.Errorf("write: %w", err)
 	}

@@ -152,4 +152,4 @@ func within(path, key string) string {
 }
 
 // item gives the path of a list's item.
-func item(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
+func item(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
