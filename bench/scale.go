@@ -55,7 +55,7 @@ func scale(args []string) error {
 
 // all measures the parts, one after the other, and writes them up.
 func (s *scaling) all(ctx context.Context, only string, people, few int) (string, error) {
-	text := s.head()
+	text, found := s.head(), false
 	for _, part := range []struct {
 		name string
 		run  func() (string, error)
@@ -69,12 +69,16 @@ func (s *scaling) all(ctx context.Context, only string, people, few int) (string
 		if only != "" && only != part.name {
 			continue
 		}
+		found = true
 		fmt.Println(part.name)
 		more, err := part.run()
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", part.name, err)
 		}
 		text += "\n" + more
+	}
+	if !found {
+		return "", fmt.Errorf("no part %q", only)
 	}
 	return text, nil
 }
