@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"slices"
 	"strings"
 	"time"
 )
@@ -23,10 +21,14 @@ type weight struct {
 	live, whole, customer, records, seat, push float64
 	rest, restLater                            float64 // at rest with the records of the last days, and after those
 	alone                                      float64 // share of those at rest who have a hash of their own
+	pack, look                                 chore   // putting all to rest, and finding that there is nobody more
 	rss, used                                  float64 // of Redis when all are live
 	takes                                      time.Duration
 	perPartition                               []int
 }
+
+// A chore is how long something took, and of Redis' CPU.
+type chore struct{ took, cpu time.Duration }
 
 // A resting store packs customers who do not talk.
 type resting interface {
@@ -172,9 +174,11 @@ func (f *filled) retire(ctx context.Context, m *weight) error {
 	if r, ok := any(f.store).(resting); ok {
 		for n := 1; n > 0; {
 			var err error
-			if n, err = r.Rest(ctx); err != nil {
-				return fmt.Errorf("rest: %w", err)
+			if n, m.look, err = f.rest(ctx, r); err != nil {
+				return err
 			}
+			m.pack.took += m.look.took
+			m.pack.cpu += m.look.cpu
 		}
 	}
 	alone := 0
@@ -201,85 +205,18 @@ func (f *filled) retire(ctx context.Context, m *weight) error {
 	return nil
 }
 
-// A visit is what one Receive takes, in µs: to its caller, of the script's time in
-// Redis, of Redis' CPU.
-type visit struct{ call, script, cpu float64 }
-
-// A tally adds up visits.
-type tally struct {
-	took               []float64
-	calls, script, cpu float64
-}
-
-func (t *tally) visit() visit {
-	slices.Sort(t.took)
-	return visit{t.took[len(t.took)/2], t.script / t.calls, t.cpu / t.calls}
-}
-
-// visits has customers write, one after the other.
-func (f *filled) visits(ctx context.Context, who []int, t *tally) error {
+// rest puts everybody to rest who may, and tells how many those were.
+func (f *filled) rest(ctx context.Context, r resting) (int, chore, error) {
 	before, err := f.spent(ctx)
 	if err != nil {
-		return err
+		return 0, chore{}, err
 	}
-	for _, n := range who {
-		begin := time.Now()
-		got, err := f.receive(ctx, n, f.reach[n%f.apps])
-		if err != nil {
-			return err
-		}
-		if got.Owner == "" {
-			return fmt.Errorf("customer %d is not remembered", n)
-		}
-		t.took = append(t.took, float64(time.Since(begin).Nanoseconds())/1e3)
+	begin := time.Now()
+	n, err := r.Rest(ctx)
+	if err != nil {
+		return 0, chore{}, fmt.Errorf("rest: %w", err)
 	}
+	took := time.Since(begin)
 	after, err := f.spent(ctx)
-	t.calls, t.script, t.cpu = t.calls+after.calls-before.calls, t.script+after.script-before.script, t.cpu+after.cpu-before.cpu
-	return err
-}
-
-// A pair compares a full store with an empty one, round by round.
-type pair struct{ full, empty []visit }
-
-// compare has customers of both write, a few of these, a few of those. Nobody
-// writes twice.
-func (s *scaling) compare(ctx context.Context, full, empty *filled) (pair, error) {
-	const times = 10 // that they take turns in a round
-	few := empty.customers / (s.rounds + 1) / times
-	some := func(f *filled) []int { return rand.New(rand.NewPCG(1, 2)).Perm(f.customers)[:few*times*(s.rounds+1)] } //nolint:gosec // any will do
-	a, b := some(full), some(empty)
-	var p pair
-	for round := range s.rounds + 1 {
-		var one, other tally
-		for range times {
-			if err := full.visits(ctx, a[:few], &one); err != nil {
-				return p, err
-			}
-			if err := empty.visits(ctx, b[:few], &other); err != nil {
-				return p, err
-			}
-			a, b = a[few:], b[few:]
-		}
-		if round > 0 { // the first warms
-			p.full, p.empty = append(p.full, one.visit()), append(p.empty, other.visit())
-		}
-	}
-	return p, nil
-}
-
-func column(v []visit, f func(visit) float64) []float64 {
-	out := make([]float64, len(v))
-	for i := range v {
-		out[i] = f(v[i])
-	}
-	return out
-}
-
-// ratios are those of the rounds.
-func ratios(a, b []float64) []float64 {
-	out := slices.Clone(a)
-	for i := range out {
-		out[i] /= b[i]
-	}
-	return out
+	return n, chore{took, time.Duration(after.cpu-before.cpu) * time.Microsecond}, err
 }

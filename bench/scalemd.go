@@ -82,6 +82,10 @@ func memoryTable(m weight, people int) string {
 	fmt.Fprintf(&w, "| at rest, as long as his decision is kept (7 days) | %.0f | |\n| at rest, after that | **%.0f** | ≤ 60 |\n\n", m.rest, m.restLater)
 	fmt.Fprintf(&w, "Of those at rest %.2f %% have a hash of their own, the others are packed together. With all of them live Redis held %.0f MiB and had %.0f MiB of the machine. To have them at rest, seats are deleted, and then the decisions, "+
 		"as Redis does by itself when their time has come.\n", 100*m.alone, m.used/(1<<20), m.rss/(1<<20))
+	if m.look.took > 0 {
+		fmt.Fprintf(&w, "\nTo pack all of them took %.1f s and %.1f s of Redis' CPU; to look through them and find nobody more to pack, which is done every 10 minutes, %.1f s and %.1f s.\n",
+			m.pack.took.Seconds(), m.pack.cpu.Seconds(), m.look.took.Seconds(), m.look.cpu.Seconds())
+	}
 	return w.String()
 }
 
