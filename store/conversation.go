@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -49,7 +48,7 @@ func (s *Store) Receive(ctx context.Context, r kefu.Receipt) (kefu.Received, err
 // received is what a call of receive.lua needs, in one piece of memory: there is one
 // for every push.
 type received struct {
-	names                   [6]string
+	names                   [7]string
 	args                    [17]any
 	at, until, idle, sticky int64
 	entry, reach, member    string
@@ -63,12 +62,14 @@ func (s *Store) receipt(r kefu.Receipt) (job, error) {
 	}
 	p := s.keys.partition(r.Customer)
 	x := &received{
-		names: [6]string{s.keys.push(r.Customer, r.Key), s.keys.customer(r.Customer), s.keys.lane(r.Customer), s.keys.lanes(p)},
+		names: [7]string{
+			s.keys.push(r.Customer, r.Key), s.keys.customer(r.Customer), s.keys.lane(r.Customer), s.keys.lanes(p), s.keys.bucket(r.Customer),
+		},
 		at:    millis(r.At), until: millis(r.At.Add(window)), idle: r.Idle.Milliseconds(), sticky: r.DefaultSticky.Milliseconds(),
 		entry: string(r.Default), reach: string(r.Reach), member: member(r.Customer),
 	}
 	x.args = [17]any{&x.at, &x.idle, &x.entry, &x.sticky, &x.reach, allowed, &x.until, &x.member}
-	j := job{op: "receive", place: p, script: s.scripts.receive, names: x.names[:4], args: x.args[:8]}
+	j := job{op: "receive", place: p, script: s.scripts.receive, names: x.names[:5], args: x.args[:8]}
 	greeting := []any{"", "", "", "", ""}
 	if r.Greeting != nil {
 		var err error
@@ -114,10 +115,6 @@ func (s *Store) Lookup(ctx context.Context, c kefu.CustomerID, key kefu.MessageK
 // has changed since its Version, or the customer has been answered. Serving nobody leaves the stand-in's mark as it
 // was: whoever comes next is still the same borrowing.
 func (s *Store) Settle(ctx context.Context, st kefu.Settlement) (kefu.Settled, error) {
-	record, err := encodeRecord(st.Record)
-	if err != nil {
-		return kefu.Settled{}, err
-	}
 	words, err := s.seal(st.Customer, st.Words)
 	if err != nil {
 		return kefu.Settled{}, err
@@ -127,12 +124,13 @@ func (s *Store) Settle(ctx context.Context, st kefu.Settlement) (kefu.Settled, e
 	j.names = []string{
 		s.keys.push(st.Customer, st.Key), s.keys.customer(st.Customer),
 		s.keys.lane(st.Customer), s.keys.lanes(p), s.keys.records(st.Customer), s.keys.said(st.Customer), s.keys.timers(p),
+		s.keys.bucket(st.Customer),
 	}
 	j.args = []any{
 		millis(st.At), st.Idle.Milliseconds(), pushTTL.Milliseconds(), slack.Milliseconds(), laneTTL.Milliseconds(),
 		member(st.Customer), st.Version, string(st.Entry), st.Sticky.Milliseconds(), string(st.Agent),
 		string(st.Owner), orNone(int64(st.Borrowed)), formatAnswer(st.Answer), flag(st.Replace),
-		record, recordsKept, recordTTL.Milliseconds(),
+		encodeRecord(st.Record), recordsMost, recordTTL.Milliseconds(),
 		orNone(st.AnswerWithin.Milliseconds()), formatAgents(st.Missed), words, kefu.FromCustomer.Ref(st.Key), st.Keep.Milliseconds(), millis(st.Waits),
 	}
 	for _, d := range st.Deliveries {
@@ -162,23 +160,12 @@ func (s *Store) settled(p int, l list) kefu.Settled {
 	return kefu.Settled{Applied: true}
 }
 
-func encodeRecord(r *kefu.Record) (string, error) {
-	if r == nil {
-		return "", nil
-	}
-	b, err := json.Marshal(r)
-	if err != nil {
-		return "", fmt.Errorf("encode record: %w", err)
-	}
-	return string(b), nil
-}
-
 // Conversation tells of a customer's conversation at an instant, and changes
 // nothing.
 func (s *Store) Conversation(ctx context.Context, c kefu.CustomerID, at time.Time) (kefu.Conversation, error) {
 	reply, err := s.run(ctx, job{
 		op: "conversation", place: s.keys.partition(c), script: s.scripts.history,
-		names: []string{s.keys.customer(c), s.keys.records(c)}, args: []any{millis(at)},
+		names: []string{s.keys.customer(c), s.keys.records(c), s.keys.bucket(c)}, args: []any{millis(at), member(c), 0, 0},
 	})
 	if err != nil {
 		return kefu.Conversation{}, err
@@ -193,7 +180,8 @@ func (s *Store) Conversation(ctx context.Context, c kefu.CustomerID, at time.Tim
 func (s *Store) History(ctx context.Context, c kefu.CustomerID) (kefu.History, error) {
 	reply, err := s.run(ctx, job{
 		op: "history", place: s.keys.partition(c), script: s.scripts.history,
-		names: []string{s.keys.customer(c), s.keys.records(c)}, args: []any{millis(s.now())},
+		names: []string{s.keys.customer(c), s.keys.records(c), s.keys.bucket(c)},
+		args:  []any{millis(s.now()), member(c), recordsKept, recordTTL.Milliseconds()},
 	})
 	if err != nil {
 		return kefu.History{}, err
@@ -201,8 +189,8 @@ func (s *Store) History(ctx context.Context, c kefu.CustomerID) (kefu.History, e
 	l := asList(reply)
 	h := kefu.History{Conversation: conversation(l.text(1)), LastPush: instant(l.number(0))}
 	for i := range asList(l.at(2)) {
-		var r kefu.Record
-		if err := json.Unmarshal([]byte(asList(l.at(2)).text(i)), &r); err != nil {
+		r, err := decodeRecord(asList(l.at(2)).text(i))
+		if err != nil {
 			return kefu.History{}, fmt.Errorf("decode record: %w", err)
 		}
 		h.Records = append(h.Records, r)

@@ -429,14 +429,18 @@ func testHistory(t *testing.T, b backend) {
 }
 
 func testEveryKeyExpires(t *testing.T, b backend) {
-	s := b.open(t)
+	s := b.open(t, func(o *store.Options) { o.Now = func() time.Time { return start } })
+	resting := newPerson(t, s, "u0")
+	resting.later(-time.Hour)
+	resting.push()
+	resting.rests(1)
 	p := newPerson(t, s, "u1")
 	p.served("wang", 1)
 	other := newPerson(t, s, "u2")
 	got := other.push()
 	other.seat(1, "", "wang")
 	other.settle(got.Conversation, "", owing(kefu.Delivery{To: other.id, Notice: kefu.NoticeWaiting}), func(st *kefu.Settlement) {
-		st.Record = &kefu.Record{Entry: "cs1"}
+		st.Record = &kefu.Record{At: other.now, Entry: "cs1"}
 	})
 	bury := other.lease(time.Minute)[0]
 	other.finish(bury, kefu.Verdict{Outcome: kefu.OutcomeBuried, Reason: "unauthorized"})
@@ -450,7 +454,7 @@ func testEveryKeyExpires(t *testing.T, b backend) {
 	missing := map[string]bool{
 		"partitions": true, "customer": true, "push": true, "records": true, "lane": true, "lanes": true, "buried": true, "revived": true,
 		"seats": true, "facts": true, "waiting": true, "tried": true, "list": true, "token": true, "media": true, "lead": true,
-		"said": true, "uttered": true, "timers": true, "chat": true, "labels": true, "chatlane": true, "posted": true, "heard": true,
+		"rest": true, "said": true, "uttered": true, "timers": true, "chat": true, "labels": true, "chatlane": true, "posted": true, "heard": true,
 		"chats": true, "owners": true, "invites": true, "guesses": true,
 	}
 	// Where all else is, whose chats are whose: true until somebody changes it.

@@ -79,6 +79,10 @@ func newState(s *stage) *lua.LState {
 			l.Push(told(l, "err", fmt.Sprintf(format, args...)))
 		})
 	}))
+	redis.RawSetString("sha1hex", l.NewFunction(func(l *lua.LState) int {
+		l.Push(lua.LString(digestOf(l.CheckString(1))))
+		return 1
+	}))
 	l.SetGlobal("redis", redis)
 	none := l.NewFunction(func(l *lua.LState) int {
 		l.RaiseError("Script attempted to use global variable '%s'", l.ToString(2))
@@ -127,10 +131,15 @@ func (s *stage) take(p *server.Peer, command string, args ...string) bool {
 	return true
 }
 
+// digestOf is how Redis names scripts, and what redis.sha1hex gives.
+func digestOf(text string) string {
+	sum := sha1.Sum([]byte(text)) //nolint:gosec // as above
+	return hex.EncodeToString(sum[:])
+}
+
 // learn compiles a script and gives its name, which nobody knows if it is none.
 func (s *stage) learn(text string) string {
-	sum := sha1.Sum([]byte(text)) //nolint:gosec // as above
-	name := hex.EncodeToString(sum[:])
+	name := digestOf(text)
 	if s.known[name] != nil {
 		return name
 	}

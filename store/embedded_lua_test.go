@@ -33,7 +33,7 @@ func TestScriptsRunAsOnAServer(t *testing.T) {
 		"there = 1", "return there", "return tostring(KEYS) == nil", "this is none",
 		"return string.format('%03d %s', 7, tostring(nil))", "return table.concat({1, 2}, ',')", "return math.max(1, 3)",
 		"error('own')", "return pcall(error, 'own')", "local ok = pcall(function() there = 1 end) return ok",
-		"return select('#', unpack({1, 2, 3}))", "return tonumber('0x10')",
+		"return select('#', unpack({1, 2, 3}))", "return redis.sha1hex(ARGV[1])", "return tonumber('0x10')",
 	} {
 		want, wantErr := server.Eval(t.Context(), script, []string{"key"}, "first", 2).Result()
 		for range 2 { // what one leaves behind is not the next one's

@@ -52,6 +52,9 @@ func (s *Store) ChatsKey() string                                    { return s.
 func (s *Store) SaidKey(c kefu.CustomerID) string                    { return s.keys.said(c) }
 func (s *Store) TimersKey(partition int) string                      { return s.keys.timers(partition) }
 
+func (s *Store) RecordsKey(c kefu.CustomerID) string { return s.keys.records(c) }
+func (s *Store) BucketKey(c kefu.CustomerID) string  { return s.keys.bucket(c) }
+
 func (s *Store) BuriedKey(partition int) string { return s.keys.buried(partition) }
 
 // Refresh does at once what waits for the background, and tells how much that was.
@@ -65,6 +68,22 @@ func (s *Store) Refresh(ctx context.Context) int {
 		return 0
 	}
 }
+
+// Buckets lets a partition have that many buckets.
+func (s *Store) Buckets(n int) { s.keys.buckets = n }
+
+// RestTurn does what Run does when a bucket's turn comes, and tells how long that is.
+func (s *Store) RestTurn(ctx context.Context) time.Duration {
+	s.rester.some(ctx)
+	return s.rester.turn()
+}
+
+// RestOnly is Rest that forgets nobody.
+func (s *Store) RestOnly(ctx context.Context) (int, error) { return s.restAll(ctx, time.Time{}) }
+
+// EncodeRecord and DecodeRecord are how records are kept.
+func EncodeRecord(r *kefu.Record) string            { return encodeRecord(r) }
+func DecodeRecord(text string) (kefu.Record, error) { return decodeRecord(text) }
 
 // Sources are the scripts.
 var Sources = sources

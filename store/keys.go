@@ -22,8 +22,12 @@ import (
 //	                                              where all else is
 //	<prefix>:{p}:customer:<app>:<user>    hash    longestMS+slack   receive settle unserve   the same, history,
 //	                                                                lease finish say close   overdue hurry
+//	                                                                revive rest forget       allowed
+//	<prefix>:{p}:rest:<0…1023>            hash    till all in it    rest walk forget, and    the same, history,
+//	                                              are over          receive settle say       allowed
+//	                                                                close revive unserve
 //	<prefix>:{p}:push:<app>:<user>:<key>  string  pushTTL           receive settle           receive settle Lookup
-//	<prefix>:{p}:records:<app>:<user>     list    recordTTL         settle                   history
+//	<prefix>:{p}:records:<0…1023>         list    recordTTL         settle forget            history
 //	<prefix>:{p}:lane:<app>:<user>        list    laneTTL           receive settle finish    lease finish Owed
 //	                                                                say close revive
 //	<prefix>:{p}:lanes                    zset    laneTTL           receive settle lease     Lease lease finish Backlog
@@ -68,9 +72,12 @@ import (
 // What they hold:
 //
 //	partitions  P
+//	rest        a bucket of customers, told by his digest: 8 bytes of SHA-1 of "app user", what is left
+//	            of his hash while he rests, or a space and "app user" while he has one
 //	push        when the push was first seen, and once it is decided a space, the
 //	            letter of its kefu.Way, the agent, a space, the account
-//	records     kefu.Record as JSON, the newest first
+//	records     of the customers of a bucket: 8 bytes of SHA-1 as in rest, kefu.Record as record.go
+//	            writes it; the newest first, recordsMost at most
 //	lane        deliveries, the oldest first; lines: id, attempts, agent, entry, JSON of the rest
 //	lanes       "app user" of every lane with deliveries, "@app user" of every chat's; the
 //	            score is when it is due, or its lease ends
@@ -147,7 +154,8 @@ const (
 	listTTL    = 24 * time.Hour      // for whoever wants to know how old it is
 	slack      = time.Hour           // so that a customer's TTL is moved once an hour at most
 
-	recordsKept = 20
+	recordsKept = 20     // of a customer, that are shown
+	recordsMost = 2000   // of a bucket; at a million customers that is 31 of each
 	buriedKept  = 10_000 // a partition
 )
 
@@ -155,11 +163,28 @@ const (
 type keys struct {
 	prefix     string
 	partitions int
+	buckets    int // of a partition
 }
 
-// Partition tells where a customer's keys live: FNV-1a, 64 bits, over the app,
-// a zero byte and the openid, modulo the number of partitions.
+// Partition tells where a customer's keys live: his digest modulo the number of
+// partitions.
 func (k keys) partition(c kefu.CustomerID) int {
+	return int(digest(c) % uint64(k.partitions)) //nolint:gosec // the remainder is smaller than an int that is positive
+}
+
+// bucket names what holds the customer while he rests, and records what holds his
+// decisions: they are told by what is left of his digest when the partition is taken
+// out of it, modulo the number of buckets.
+func (k keys) bucket(c kefu.CustomerID) string  { return k.shelf("}:rest:", c) }
+func (k keys) records(c kefu.CustomerID) string { return k.shelf("}:records:", c) }
+
+func (k keys) shelf(name string, c kefu.CustomerID) string {
+	d, p, n := digest(c), uint64(k.partitions), uint64(k.buckets) //nolint:gosec // positive ints
+	return k.prefix + ":{" + strconv.FormatUint(d%p, 10) + name + strconv.FormatUint(d/p%n, 10)
+}
+
+// digest is FNV-1a, 64 bits, over the app, a zero byte and the openid.
+func digest(c kefu.CustomerID) uint64 {
 	const offset, prime = 14695981039346656037, 1099511628211
 	h := uint64(offset)
 	for i := range len(c.App) {
@@ -169,7 +194,7 @@ func (k keys) partition(c kefu.CustomerID) int {
 	for i := range len(c.User) {
 		h = (h ^ uint64(c.User[i])) * prime
 	}
-	return int(h % uint64(k.partitions)) //nolint:gosec // the remainder is smaller than an int that is positive
+	return h
 }
 
 func (k keys) layout() string               { return k.prefix + ":partitions" }
@@ -198,6 +223,8 @@ func (k keys) of(name string, c kefu.CustomerID) string {
 
 func (k keys) timers(p int) string { return k.in(p, "timers") }
 
+func (k keys) rest(p, bucket int) string { return k.in(p, "rest:"+strconv.Itoa(bucket)) }
+
 func (k keys) revived(p int, id string) string { return k.in(p, "revived:"+id) }
 
 func (k keys) chats() string  { return k.agents("chats") }
@@ -209,7 +236,6 @@ func (k keys) chat(c kefu.CustomerID) string     { return k.of("chat", c) }
 func (k keys) labels(c kefu.CustomerID) string   { return k.of("labels", c) }
 func (k keys) gone(c kefu.CustomerID) string     { return k.of("gone", c) }
 func (k keys) chatLane(c kefu.CustomerID) string { return k.of("chatlane", c) }
-func (k keys) records(c kefu.CustomerID) string  { return k.of("records", c) }
 func (k keys) lane(c kefu.CustomerID) string     { return k.of("lane", c) }
 func (k keys) push(c kefu.CustomerID, m kefu.MessageKey) string {
 	return k.prefix + ":{" + strconv.Itoa(k.partition(c)) + "}:push:" + string(c.App) + ":" + c.User + ":" + string(m)

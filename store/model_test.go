@@ -164,7 +164,12 @@ func (m *model) settle(st kefu.Settlement) kefu.Settled {
 	if st.Entry == c.entry {
 		old.contact = time.Time{}
 	}
-	changed := c.serving != st.Agent || c.servingEntry != st.Entry || c.standing != standing || old != o || st.Entry != c.entry
+	// Nobody owning him where nobody did is no change there.
+	owned := old != o
+	if st.Entry != c.entry {
+		owned = o.agent != "" || old.agent != ""
+	}
+	changed := c.serving != st.Agent || c.servingEntry != st.Entry || c.standing != standing || owned
 	c.serving, c.servingEntry, c.standing, c.asked, c.owners[st.Entry] = st.Agent, st.Entry, standing, st.At, o
 	if changed {
 		c.version++
@@ -271,12 +276,16 @@ func testModel(t *testing.T, b backend) { walkModel(t, b, &atomic.Int64{}) }
 func walkModel(t *testing.T, b backend, calls *atomic.Int64) {
 	t.Helper()
 	rapid.Check(t, func(rt *rapid.T) {
-		s, err := store.Open(t.Context(), b.options())
+		w := &walk{T: rt, m: newModel(), calls: calls}
+		o := b.options()
+		o.Now = func() time.Time { return w.p.now }
+		s, err := store.Open(t.Context(), o)
 		if err != nil {
 			rt.Fatalf("open store: %v", err)
 		}
+		s.Buckets(1)    // which is enough, and quickly walked
 		defer s.Close() //nolint:errcheck // what is wrong with it has shown by then
-		w := &walk{T: rt, p: newPerson(t, s, ""), m: newModel(), calls: calls}
+		w.p = newPerson(t, s, "")
 		rt.Repeat(map[string]func(*rapid.T){
 			"time":    w.time,
 			"receive": w.receive,
@@ -285,6 +294,7 @@ func walkModel(t *testing.T, b backend, calls *atomic.Int64) {
 			"settle":  w.settle,
 			"release": w.release,
 			"refresh": w.refresh,
+			"rest":    w.rest,
 			"":        w.check,
 		})
 	})
@@ -423,6 +433,14 @@ func (w *walk) refresh(*rapid.T) {
 	w.m.refresh()
 }
 
+// rest is not noticed by anybody: the model knows nothing of it. Whose time is over
+// by the model's clock stays all the same, for it is Redis' that ends hashes.
+func (w *walk) rest(*rapid.T) {
+	if _, err := w.p.s.RestOnly(w.p.Context()); err != nil {
+		w.Fatalf("rest: %v", err)
+	}
+}
+
 // check holds after every call.
 func (w *walk) check(*rapid.T) {
 	w.calls.Add(1)
@@ -435,6 +453,15 @@ func (w *walk) check(*rapid.T) {
 		if limit := modelCapacity(a); limit > 0 && loads[i].Seats > limit {
 			w.Errorf("%s has %d customers, at most %d are allowed", a, loads[i].Seats, limit)
 		}
+	}
+	for user, c := range w.m.customers {
+		got, err := w.p.s.Conversation(w.p.Context(), kefu.CustomerID{App: "shop", User: user}, w.p.now)
+		if err != nil {
+			w.Fatalf("conversation: %v", err)
+		}
+		want := c.view(w.p.now, c.serving)
+		want.Turns = c.turn
+		same(w, "conversation", got, want)
 	}
 	if w.Failed() {
 		w.Fatal("the store and the model differ after " + strings.TrimSpace(w.p.now.Format(time.TimeOnly)))

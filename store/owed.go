@@ -156,24 +156,21 @@ type till struct {
 // until fills in until when deliveries may be sent, in one round trip. An earlier
 // end of their own stays.
 func (s *Store) until(ctx context.Context, p int, all []placed, of []till) error {
-	cmds := make([]*redis.SliceCmd, len(all))
-	err := s.do(ctx, "owed_until", p, func(ctx context.Context) error {
-		pipe := s.rdb.Pipeline()
-		for i, t := range of {
-			key := s.keys.customer(t.to)
-			if t.chat {
-				key = s.keys.chat(t.to)
-			}
-			cmds[i] = pipe.HMGet(ctx, key, "mu", "eu", "hl", "hd")
+	jobs := make([]job, len(of))
+	for i, t := range of {
+		jobs[i] = job{op: "owed_until", place: p, script: s.scripts.allowed}
+		if t.chat {
+			jobs[i].names, jobs[i].args = []string{s.keys.chat(t.to)}, []any{""}
+			continue
 		}
-		_, err := pipe.Exec(ctx)
-		return err
-	})
+		jobs[i].names, jobs[i].args = []string{s.keys.customer(t.to), s.keys.bucket(t.to)}, []any{member(t.to)}
+	}
+	replies, err := s.runAll(ctx, jobs)
 	if err != nil {
 		return err
 	}
-	for i, cmd := range cmds {
-		l, o := list(cmd.Val()), &all[i].Owed
+	for i, reply := range replies {
+		l, o := asList(reply), &all[i].Owed
 		end := instant(max(l.number(0), l.number(1)))
 		if o.Until.IsZero() || end.Before(o.Until) {
 			o.Until = end

@@ -49,6 +49,7 @@ func clocked(t *testing.T, b backend) *person {
 	t.Helper()
 	p := newPerson(t, nil, "u1")
 	p.s = b.open(t, func(o *store.Options) { o.Now = func() time.Time { return p.now } })
+	p.s.Buckets(16) // which are walked more quickly than all there are
 	return p
 }
 

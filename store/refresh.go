@@ -87,9 +87,11 @@ func (r *refresher) all(ctx context.Context, some []refresh) {
 		}
 		r.meter.refreshes.WithLabelValues("lost").Inc()
 		// If this fails the next refresh finds the seat lost again.
+		p := r.keys.partition(f.customer)
 		_, _ = r.Store.run(ctx, job{
-			op: "unserve", place: r.keys.partition(f.customer), script: r.scripts.unserve,
-			names: []string{r.keys.customer(f.customer)}, args: []any{string(f.agent), f.version},
+			op: "unserve", place: p, script: r.scripts.unserve,
+			names: []string{r.keys.customer(f.customer), r.keys.bucket(f.customer)},
+			args:  []any{string(f.agent), f.version, member(f.customer), millis(r.now()), slack.Milliseconds()},
 		})
 	}
 }

@@ -42,7 +42,10 @@ func (s *Store) Retry(ctx context.Context, id string) (kefu.Revival, error) {
 	to := kefu.CustomerID{App: g.App, User: g.User}
 	reply, err := s.run(ctx, job{
 		op: "revive", place: p, script: s.scripts.revive,
-		names: []string{s.keys.buried(p), s.keys.lane(to), s.keys.lanes(p), s.keys.customer(to), s.keys.revived(p, id)},
+		names: []string{
+			s.keys.buried(p), s.keys.lane(to), s.keys.lanes(p), s.keys.customer(to), s.keys.revived(p, id),
+			s.keys.bucket(to),
+		},
 		args: []any{
 			millis(s.now()), text, member(to), g.ID,
 			strings.Join([]string{g.ID, "0", string(g.Agent), string(g.Entry), string(b)}, "\n"),

@@ -28,6 +28,7 @@ func (s *Store) Say(ctx context.Context, u kefu.Utterance) (kefu.Said, error) {
 		names: []string{
 			s.keys.of("uttered", u.Customer) + ":" + string(u.Agent) + ":" + string(u.Key), s.keys.customer(u.Customer),
 			s.keys.lane(u.Customer), s.keys.lanes(p), s.keys.said(u.Customer), s.keys.timers(p),
+			s.keys.bucket(u.Customer),
 		},
 		args: []any{
 			millis(u.At), string(u.Agent), member(u.Customer), pushTTL.Milliseconds(), laneTTL.Milliseconds(),
@@ -70,6 +71,7 @@ func (s *Store) End(ctx context.Context, c kefu.Closing) (bool, error) {
 		op: "close", place: p, script: s.scripts.closing,
 		names: []string{
 			s.keys.customer(c.Customer), s.keys.customer(c.Customer), s.keys.lane(c.Customer), s.keys.lanes(p), s.keys.timers(p),
+			s.keys.bucket(c.Customer),
 		},
 		args: []any{
 			millis(c.At), string(c.Agent), member(c.Customer), laneTTL.Milliseconds(), slack.Milliseconds(), notice[0], notice[4],

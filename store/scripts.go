@@ -14,6 +14,7 @@ var sources embed.FS
 // scripts are the programs that run inside Redis, one a file of folder lua.
 type scripts struct {
 	receive, settle, history, unserve *redis.Script
+	rest, walk, forget, allowed       *redis.Script
 	seat, release, refresh, vacate    *redis.Script
 	lease, finish, revive             *redis.Script
 	lead, younger, drop               *redis.Script
@@ -31,23 +32,27 @@ var constants = fmt.Sprintf("local PUSH_TTL, LANE_TTL, SLACK = '%d', '%d', %d\n"
 
 func newScripts() scripts {
 	return scripts{
-		receive: script("customer", "move", "owe", "await", "tell", "receive"),
-		settle:  script("customer", "owe", "await", "tell", "settle"),
-		history: script("customer", "history"),
-		unserve: script("unserve"),
+		receive: script("rested", "unpack", "customer", "move", "owe", "await", "tell", "receive"),
+		settle:  script("rested", "unpack", "customer", "owe", "await", "tell", "settle"),
+		history: script("rested", "unpack", "customer", "history"),
+		unserve: script("rested", "unpack", "customer", "unserve"),
 		seat:    script("outlive", "seat"),
 		release: script("release"),
 		refresh: script("outlive", "refresh"),
 		vacate:  script("vacate"),
 		lease:   script("lease"),
 		finish:  script("finish"),
-		revive:  script("revive"),
+		revive:  script("rested", "unpack", "customer", "revive"),
+		rest:    script("outlive", "rested", "pack", "rest"),
+		walk:    script("rested", "walk"),
+		forget:  script("rested", "forget"),
+		allowed: script("rested", "unpack", "customer", "allowed"),
 		lead:    script("lead"),
 		younger: script("younger"),
 		drop:    script("drop"),
 
-		say:      script("customer", "owe", "await", "tell", "say"),
-		closing:  script("customer", "owe", "await", "close"),
+		say:      script("rested", "unpack", "customer", "owe", "await", "tell", "say"),
+		closing:  script("rested", "unpack", "customer", "owe", "await", "close"),
 		overdue:  script("overdue"),
 		hurry:    script("hurry"),
 		mark:     script("tell", "mark"),

@@ -264,7 +264,7 @@ func shareEverything(t *testing.T, s *store.Store) {
 }
 
 // allKeys lists the keys of a Store, on all nodes.
-func allKeys(t *testing.T, s *store.Store) []string {
+func allKeys(t testing.TB, s *store.Store) []string {
 	t.Helper()
 	prefix, _, _ := strings.Cut(s.FactsKey(), ":")
 	var mu sync.Mutex

@@ -78,6 +78,7 @@ type Store struct {
 	health    health
 	refresher refresher
 	leaver    leaver
+	rester    rester
 	wake      chan int
 	meter     *meter
 	secrets   *strings.Replacer
@@ -111,7 +112,7 @@ func newStore(o Options) (*Store, error) {
 		sentinel: o.MasterName != "",
 		timeout:  o.Timeout,
 		now:      o.Now,
-		keys:     keys{prefix: o.Prefix, partitions: o.Partitions},
+		keys:     keys{prefix: o.Prefix, partitions: o.Partitions, buckets: restBuckets},
 		scripts:  newScripts(),
 		scores:   newScores(),
 		wake:     make(chan int, 4*o.Partitions),
@@ -127,6 +128,7 @@ func newStore(o Options) (*Store, error) {
 	s.breakers = newBreakers(s.rdb, o.Partitions)
 	s.refresher = refresher{Store: s, asked: make(chan refresh, refreshRoom)}
 	s.leaver = leaver{Store: s, asked: make(chan leaving, giveUpRoom), delay: giveUpDelay}
+	s.rester = newRester(s)
 	s.health.start(o.Logger, time.Now())
 	return s, nil
 }
@@ -171,14 +173,15 @@ func (o Options) check() error {
 }
 
 // Run does the Store's background work until ctx ends: it looks again and
-// again whether Redis is there, refreshes seats, and gives up those that were
-// taken for nothing. Without it a Store works,
-// but conversations lose their seats.
+// again whether Redis is there, refreshes seats, gives up those that were taken for
+// nothing, and lets customers rest. Without it a Store works, but conversations
+// lose their seats.
 func (s *Store) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { s.watch(ctx); return nil })
 	g.Go(func() error { s.refresher.run(ctx); return nil })
 	g.Go(func() error { s.leaver.run(ctx); return nil })
+	g.Go(func() error { s.rester.run(ctx); return nil })
 	return g.Wait()
 }
 

@@ -127,15 +127,13 @@ func (s *Store) Forget(ctx context.Context, c kefu.CustomerID) error {
 		return err
 	}
 	p := s.keys.partition(c)
-	err = s.do(ctx, "forget", p, func(ctx context.Context) error {
-		pipe := s.rdb.Pipeline()
-		for _, key := range []string{s.keys.customer(c), s.keys.lane(c), s.keys.records(c), s.keys.said(c)} {
-			pipe.Del(ctx, key)
-		}
-		pipe.ZRem(ctx, s.keys.lanes(p), member(c))
-		pipe.ZRem(ctx, s.keys.timers(p), member(c))
-		_, err := pipe.Exec(ctx)
-		return err
+	_, err = s.run(ctx, job{
+		op: "forget", place: p, script: s.scripts.forget,
+		names: []string{
+			s.keys.customer(c), s.keys.bucket(c), s.keys.records(c), s.keys.lanes(p), s.keys.timers(p),
+			s.keys.lane(c), s.keys.said(c),
+		},
+		args: []any{member(c)},
 	})
 	return errors.Join(err, s.unbury(ctx, c), s.forgetSeats(ctx, c, conversation))
 }

@@ -1,11 +1,11 @@
--- close ends a conversation for the agent who has it. Needs customer.lua,
--- owe.lua, await.lua.
+-- close ends a conversation for the agent who has it. Needs rested.lua, unpack.lua,
+-- customer.lua, owe.lua, await.lua.
 --
--- KEYS  1 (not used), 2 customer, 3 lane, 4 lanes, 5 timers
+-- KEYS  1 (not used), 2 customer, 3 lane, 4 lanes, 5 timers, 6 bucket
 -- ARGV  1 now ms, 2 agent, 3 member, 4 TTL ms of 3 and 4, 5 slack ms, 6 notice ('' = none), 7 its body
 -- Returns {0} if the conversation is not his, else {1, deliveries written}
 local now = tonumber(ARGV[1])
-local c = open(KEYS[2])
+local c = open(KEYS[2], KEYS[6], ARGV[3])
 if c.sv ~= ARGV[2] then return {0} end
 local owed = 0
 if ARGV[6] ~= '' then owed = owe(c, now, ARGV[4], ARGV[3], {notice = ARGV[6], once = '0', agent = ARGV[2], entry = c.e, body = ARGV[7]}) end

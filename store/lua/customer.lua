@@ -1,17 +1,26 @@
 -- Fragment: reading and writing a customer's hash. keys.go says what each field
--- holds. A field that is not there reads as ''.
+-- holds. A field that is not there reads as ''. Needs rested.lua, unpack.lua.
 
 local BLANK = {__index = function() return '' end}
 
-local function open(key)
+-- open reads a customer (member). One who rests is in his bucket instead; save
+-- brings him back.
+local function open(key, bucket, member)
   -- Made at its full size at once: to let it grow, and to ask BLANK, takes longer.
   local c = setmetatable({
     e = '', es = '', et = '', ei = '', a = '', g = '', ow = '', bo = '', sv = '', se = '', st = '', v = '', sa = '', lp = '', il = '',
     mn = '', mu = '', en = '', eu = '', n = '', dn = '', ku = '', rc = '', hl = '', aw = '', at = '', mi = '',
+    key = key, bucket = bucket, member = member, writes = {}, before = '', absent = false,
   }, BLANK)
   local all = redis.call('HGETALL', key)
   for i = 1, #all, 2 do c[all[i]] = all[i + 1] end
-  c.key, c.writes = key, {}
+  if #all > 0 then return c end
+  c.absent, c.name = true, field(member)
+  local text = redis.call('HGET', bucket, c.name)
+  if text and string.byte(text) ~= AWAKE then
+    c.before = unpacked(text)
+    for name, value in pairs(c.before) do c[name] = value end
+  end
   return c
 end
 
@@ -25,13 +34,34 @@ local function put(c, name, value)
   c.writes[n + 1], c.writes[n + 2] = name, value
 end
 
+-- wake gives one who rested his hash back, with what was put since. Call expire
+-- after it.
+local function wake(c)
+  local all, n = c.writes, #c.writes
+  for name in pairs(c.before) do
+    all[n + 1], all[n + 2], n = name, c[name], n + 2
+  end
+  redis.call('HSET', c.key, unpack(all))
+end
+
+-- expire gives the key its TTL, and has the bucket say that somebody is to look
+-- whether the customer may rest, if there is room.
+local function expire(c, now)
+  local ttl, name = c.ku - now, c.absent and c.name or field(c.member)
+  redis.call('PEXPIRE', c.key, ttl)
+  if #c.member >= VALUE or (redis.call('HLEN', c.bucket) >= FIELDS and redis.call('HEXISTS', c.bucket, name) == 0) then return end
+  redis.call('HSET', c.bucket, name, ' ' .. c.member)
+  if redis.call('PTTL', c.bucket) < ttl then redis.call('PEXPIRE', c.bucket, ttl) end
+end
+
 -- save writes what was put and sees to it that the key outlives the instant
 -- keep. Slack (ms) is added, so that not every write has to move the TTL.
 local function save(c, now, keep, slack)
-  local short = keep > (tonumber(c.ku) or 0)
-  if short then put(c, 'ku', keep + slack) end
-  if #c.writes > 0 then redis.call('HSET', c.key, unpack(c.writes)) end
-  if short then redis.call('PEXPIRE', c.key, keep + slack - now) end
+  local due = keep > (tonumber(c.ku) or 0)
+  if due then put(c, 'ku', keep + slack) end
+  if #c.writes == 0 then return end
+  if c.before ~= '' then wake(c) else redis.call('HSET', c.key, unpack(c.writes)) end
+  if due or c.absent then expire(c, now) end
 end
 
 -- view lists the conversation as view.go reads it: entry, asked agent,

@@ -1,10 +1,10 @@
 -- receive records a push, brings the customer's hash up to it, and answers it
--- at once if the conversation stays with its agent. Needs constants, customer.lua, move.lua, owe.lua, await.lua, tell.lua.
+-- at once if the conversation stays with its agent. Needs constants, rested.lua, unpack.lua, customer.lua, move.lua, owe.lua, await.lua, tell.lua.
 --
 -- What few pushes need is given only with them: each argument costs as much as a line of this.
 --
--- KEYS  1 push record, 2 customer, 3 lane, 4 lanes; with words: 5 transcript, 6 timers
--- ARGV  1 now ms, 2 idle ms, 3 default entry, 4 sticky ms of 3, 5 reach, 6 messages allowed by this push, 7 until ms, 8 member of 4;
+-- KEYS  1 push record, 2 customer, 3 lane, 4 lanes, 5 bucket; with words: 6 transcript, 7 timers
+-- ARGV  1 now ms, 2 idle ms, 3 default entry, 4 sticky ms of 3, 5 reach, 6 messages allowed by this push, 7 until ms, 8 member of 4, 5 and 7;
 --       an enter event: 9 'e', 10 asked entry ('' = no tag), 11 sticky ms of 10, 12 asked agent, 13 asked group,
 --                       14 greeting's notice ('' = none), 15 '1' = once, 16 its entry ('' = the one found), 17 its body;
 --       words of the customer, if a relay may bring them: 9 'w', 10 words ('' = none), 11 what they are known by,
@@ -14,7 +14,7 @@
 local now, idle, enter = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[9] == 'e'
 local asked, agent, group = '', '', ''
 if enter then asked, agent, group = ARGV[10], ARGV[12], ARGV[13] end
-local c = open(KEYS[2])
+local c = open(KEYS[2], KEYS[5], ARGV[8])
 local gap = c.lp == '' and math.huge or now - c.lp
 local over, holds, was = gap > idle, c.sv, c.e
 
@@ -51,8 +51,8 @@ local refresh, owed = '0', 0
 if way then
   if now - (tonumber(c.sa) or 0) > idle / 20 then refresh = '1' put(c, 'sa', ARGV[1]) end
   if way == 'R' and not enter then
-    await(c, KEYS[6], now, ARGV[8], {within = c.at, ttl = LANE_TTL})
-    if ARGV[10] ~= '' then tell(KEYS[5], now, ARGV[12], {d = 'c', a = holds, w = ARGV[10], k = ARGV[11]}) end
+    await(c, KEYS[7], now, ARGV[8], {within = c.at, ttl = LANE_TTL})
+    if ARGV[10] ~= '' then tell(KEYS[6], now, ARGV[12], {d = 'c', a = holds, w = ARGV[10], k = ARGV[11]}) end
   end
   if enter and ARGV[14] ~= '' then
     owed = owe(c, now, LANE_TTL, ARGV[8], {notice = ARGV[14], once = ARGV[15], body = ARGV[17],

@@ -10,7 +10,7 @@ end
 local text, hash, list, zset, stream = unpack(KEYS)
 try('SETNX', text, 1) try('SET', text, '1', 'PX', ARGV[1], 'NX') try('GET', text) try('INCR', text) try('EXISTS', text) try('PTTL', text)
 try('HSET', hash, 'a', 1) try('HSETNX', hash, 'b', 1) try('HGET', hash, 'a') try('HMGET', hash, 'a', 'b')
-try('HGETALL', hash) try('HKEYS', hash) try('HINCRBY', hash, 'a', 1) try('HDEL', hash, 'b')
+try('HGETALL', hash) try('HKEYS', hash) try('HLEN', hash) try('HEXISTS', hash, 'a') try('HINCRBY', hash, 'a', 1) try('HDEL', hash, 'b')
 try('RPUSH', list, 'a') try('LPUSH', list, 'b') try('LINSERT', list, 'BEFORE', 'a', 'c') try('LLEN', list) try('LINDEX', list, 0)
 try('LRANGE', list, 0, -1) try('LSET', list, 0, 'd') try('LREM', list, 1, 'a') try('LTRIM', list, 0, 1) try('LPOP', list)
 try('ZADD', zset, 1, 'a') try('ZADD', zset, 'NX', 1, 'b') try('ZADD', zset, 'XX', 2, 'b') try('ZSCORE', zset, 'a') try('ZRANK', zset, 'a')

@@ -1,7 +1,7 @@
 -- say writes an agent's answer down for his customer, if the conversation is
--- his. Needs customer.lua, owe.lua, await.lua, tell.lua.
+-- his. Needs rested.lua, unpack.lua, customer.lua, owe.lua, await.lua, tell.lua.
 --
--- KEYS  1 record of the answer, 2 customer, 3 lane, 4 lanes, 5 transcript, 6 timers
+-- KEYS  1 record of the answer, 2 customer, 3 lane, 4 lanes, 5 transcript, 6 timers, 7 bucket
 -- ARGV  1 now ms, 2 agent, 3 member, 4 TTL ms of 1, 5 TTL ms of 3 and 4, 6 idle ms, 7 slack ms,
 --       8 body, 9 words, 10 what they are known by, 11 keep transcripts for ms
 -- Returns {0, messages left, until ms, '1' = refresh the seat, version} if it is owed, the same
@@ -13,7 +13,7 @@ if known then
   local left, till = string.match(known, '^(%S+) (%d+)$')
   return {0, tonumber(left), till, '0', ''}
 end
-local c = open(KEYS[2])
+local c = open(KEYS[2], KEYS[7], ARGV[3])
 local till, left = tonumber(c.mu) or 0, tonumber(c.mn) or 0
 if c.sv ~= ARGV[2] then return {1, c.sv} end
 if till <= now then return {2, c.mu} end

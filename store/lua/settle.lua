@@ -1,12 +1,13 @@
 -- settle ends the work on a push: assigns the conversation unless another push
 -- has, keeps the answer for repeats and writes down what is owed; all or nothing.
--- Needs customer.lua, owe.lua, await.lua, tell.lua.
+-- Needs rested.lua, unpack.lua, customer.lua, owe.lua, await.lua, tell.lua.
 --
--- KEYS  1 push record (any key, if no push asks), 2 customer, 3 lane, 4 lanes, 5 records, 6 transcript, 7 timers
+-- KEYS  1 push record (any key, if no push asks), 2 customer, 3 lane, 4 lanes, 5 records, 6 transcript, 7 timers,
+--       8 bucket
 -- ARGV  1 now ms, 2 idle ms, 3 TTL ms of 1, 4 slack ms of 2's TTL, 5 TTL ms of 3 and 4,
---       6 member of 4, 7 version, 8 entry, 9 its sticky ms, 10 agent ('' = nobody),
+--       6 member of 4, 7 and 8, 7 version, 8 entry, 9 its sticky ms, 10 agent ('' = nobody),
 --       11 owner ('' = nobody), 12 borrowed ('' = never), 13 answer ('' = no push asks), 14 '1' = replace a decided answer,
---       15 record for explain ('' = none), 16 records kept, 17 TTL ms of 5,
+--       15 record for explain ('' = none), 16 records of 5, 17 TTL ms of 5,
 --       18 ms for an answer ('' = any time), 19 missed, 20 words ('' = none), 21 what they are known by,
 --       22 keep transcripts for ms, 23 ms since when the customer has to wait (0 = in any case), from 24 the deliveries: notice, '1' = once, agent, entry, body
 -- Returns {0, answer} if the push was decided before, {1, view} if the
@@ -17,7 +18,7 @@ local asked = ARGV[13] ~= ''
 local known = asked and redis.call('GET', KEYS[1]) or ARGV[1]
 local first, decided = string.match(known, '^(%d+) ?(.*)$')
 if decided ~= '' and ARGV[14] ~= '1' then return {0, decided} end
-local c = open(KEYS[2])
+local c = open(KEYS[2], KEYS[8], ARGV[6])
 local version = tonumber(c.v) or 0
 if version ~= tonumber(ARGV[7]) then return {1, view(c, now, idle, c.sv)} end
 if ARGV[23] ~= '0' and c.aw ~= ARGV[23] then return {3, view(c, now, idle, c.sv)} end
@@ -50,8 +51,13 @@ end
 save(c, now, math.max(now + idle, now + tonumber(sticky)), tonumber(ARGV[4]))
 if asked then redis.call('SET', KEYS[1], first .. ' ' .. ARGV[13], 'PX', ARGV[3]) end
 if ARGV[15] ~= '' then
-  redis.call('LPUSH', KEYS[5], ARGV[15])
+  redis.call('LPUSH', KEYS[5], field(ARGV[6]) .. ARGV[15])
   redis.call('LTRIM', KEYS[5], 0, ARGV[16] - 1)
+  for _ = 1, 100 do -- those who are over go when another comes
+    local last = redis.call('LINDEX', KEYS[5], -1)
+    if not last or now - number(last, 9) <= tonumber(ARGV[17]) then break end
+    redis.call('LTRIM', KEYS[5], 0, -2)
+  end
   redis.call('PEXPIRE', KEYS[5], ARGV[17])
 end
 return {2, owed}

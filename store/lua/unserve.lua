@@ -1,10 +1,12 @@
 -- unserve takes the conversation from an agent whose seat is lost, unless it
--- has been assigned since.
+-- has been assigned since. Needs rested.lua, unpack.lua, customer.lua.
 --
--- KEYS  1 customer
--- ARGV  1 agent, 2 version
+-- KEYS  1 customer, 2 bucket
+-- ARGV  1 agent, 2 version, 3 member of 2, 4 now ms, 5 slack ms of 1's TTL
 -- Returns 1 if it was taken from him, 0 if not
-local c = redis.call('HMGET', KEYS[1], 'sv', 'v')
-if c[1] ~= ARGV[1] or c[2] ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], 'sv', '', 'v', ARGV[2] + 1)
+local c = open(KEYS[1], KEYS[2], ARGV[3])
+if c.sv ~= ARGV[1] or c.v ~= ARGV[2] then return 0 end
+put(c, 'sv', '')
+put(c, 'v', ARGV[2] + 1)
+save(c, tonumber(ARGV[4]), tonumber(ARGV[4]), tonumber(ARGV[5]))
 return 1
