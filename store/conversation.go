@@ -65,7 +65,7 @@ func (s *Store) receipt(r kefu.Receipt) (job, error) {
 		names: [7]string{
 			s.keys.push(r.Customer, r.Key), s.keys.customer(r.Customer), s.keys.lane(r.Customer), s.keys.lanes(p), s.keys.bucket(r.Customer),
 		},
-		at:    millis(r.At), until: millis(r.At.Add(window)), idle: r.Idle.Milliseconds(), sticky: r.DefaultSticky.Milliseconds(),
+		at: millis(r.At), until: millis(r.At.Add(window)), idle: r.Idle.Milliseconds(), sticky: r.DefaultSticky.Milliseconds(),
 		entry: string(r.Default), reach: string(r.Reach), member: member(r.Customer),
 	}
 	x.args = [17]any{&x.at, &x.idle, &x.entry, &x.sticky, &x.reach, allowed, &x.until, &x.member}

@@ -91,7 +91,7 @@ func (r *refresher) all(ctx context.Context, some []refresh) {
 		_, _ = r.Store.run(ctx, job{
 			op: "unserve", place: p, script: r.scripts.unserve,
 			names: []string{r.keys.customer(f.customer), r.keys.bucket(f.customer)},
-			args:  []any{string(f.agent), f.version, member(f.customer), millis(r.now()), slack.Milliseconds()},
+			args:  []any{string(f.agent), f.version, member(f.customer), millis(r.now())},
 		})
 	}
 }
