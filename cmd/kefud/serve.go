@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"reflect"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -43,14 +42,9 @@ changes nothing.`,
 	return c
 }
 
-// garbage is by how many percent the heap grows over what is in use before it is
-// collected, unless GOGC says otherwise. In use are a few MiB, and a push leaves 7 KiB
-// behind: with Go's 100 a busy server would collect twenty times a second.
-const garbage = 400
-
 func (p *program) serve(ctx context.Context, path string) error {
 	if _, set := p.env("GOGC"); !set {
-		debug.SetGCPercent(garbage)
+		collect(ctx)
 	}
 	// From the very first: it ends a process that does not wait for it, and the start
 	// may take its time.
