@@ -31,15 +31,24 @@ type conn struct {
 
 func newGenerator(ctx context.Context, addr string, m *mold, want string, conns int) (*generator, error) {
 	g := &generator{mold: m, want: []byte(want)}
+	if err := g.connect(ctx, addr, conns); err != nil {
+		g.close()
+		return nil, err
+	}
+	return g, nil
+}
+
+// connect opens connections. It is done shortly before they are needed: a server does
+// not wait for the first request for long.
+func (g *generator) connect(ctx context.Context, addr string, conns int) error {
 	for range conns {
 		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 		if err != nil {
-			g.close()
-			return nil, fmt.Errorf("connect: %w", err)
+			return fmt.Errorf("connect: %w", err)
 		}
-		g.conns = append(g.conns, &conn{Conn: c, out: bytes.Clone(m.request), in: make([]byte, 8<<10)})
+		g.conns = append(g.conns, &conn{Conn: c, out: bytes.Clone(g.mold.request), in: make([]byte, 8<<10)})
 	}
-	return g, nil
+	return nil
 }
 
 func (g *generator) close() {

@@ -34,11 +34,12 @@ func main() {
 	sweeping := flag.Int("saturating", 128, "connections that saturate")
 	conns := flag.Int("connections", 48, "connections of the open loop")
 	only := flag.String("rows", "", "measure only the rows whose name this regular expression finds, beside the Gin floor")
+	program := flag.String("kefud", "", "the program that is measured; built from this tree if it is not given")
 	level := flag.String("log", "info", "kefud's log level; info, its default, is a line a push")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	exit(run(ctx, &bench{conns: *conns, sweeping: *sweeping, d: *d, logLevel: *level}, *only, *rounds, *out))
+	exit(run(ctx, &bench{kefud: *program, conns: *conns, sweeping: *sweeping, d: *d, logLevel: *level}, *only, *rounds, *out))
 }
 
 func exit(err error) {
@@ -57,6 +58,9 @@ func (b *bench) build(ctx context.Context) error {
 	}
 	if b.dir, err = os.MkdirTemp("", "kefud-bench-"); err != nil {
 		return fmt.Errorf("folder: %w", err)
+	}
+	if b.kefud != "" {
+		return nil
 	}
 	b.kefud = filepath.Join(b.dir, "kefud")
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.kefud, "./cmd/kefud") //nolint:gosec // ours

@@ -148,7 +148,7 @@ func (b *bench) measure(ctx context.Context, r row) (sample, error) {
 	}
 	m.prepare(int(30000 * b.d.Seconds()))
 	runtime.GC()
-	g, err := newGenerator(ctx, server.addr, m, r.want, b.conns)
+	g, err := newGenerator(ctx, server.addr, m, r.want, 0)
 	if err != nil {
 		return sample{}, err
 	}
@@ -157,7 +157,10 @@ func (b *bench) measure(ctx context.Context, r row) (sample, error) {
 	if err != nil || r.server == raw {
 		return s, err // half of what raw can do is more than can be paced
 	}
-	if err := g.first(customers); err != nil { // on connections of its own
+	if err := g.connect(ctx, server.addr, b.conns); err != nil {
+		return sample{}, err
+	}
+	if err := g.first(customers); err != nil {
 		return sample{}, fmt.Errorf("warm: %w", err)
 	}
 	for _, p := range []struct {
