@@ -71,7 +71,8 @@ func (l *leaver) one(ctx context.Context, left leaving) {
 }
 
 // vacate takes the customer out of the candidates' seats, unless the seat has
-// been taken or refreshed since the request, or its agent serves him.
+// been taken or refreshed since the request, or its agent serves him. Nobody serves
+// one who rests: his conversation is over.
 func (l *leaver) vacate(ctx context.Context, r kefu.SeatRequest) error {
 	var serving string
 	err := l.do(ctx, "serving", l.keys.partition(r.Customer), func(ctx context.Context) error {
