@@ -190,19 +190,24 @@ func (f *filled) retire(ctx context.Context, m *weight) error {
 		return err
 	}
 	m.alone = float64(alone) / float64(f.customers)
-	use, err := f.use(ctx)
-	if err != nil {
+	if m.rest, err = f.calm(ctx); err != nil {
 		return err
 	}
-	m.rest = use / float64(f.customers)
 	if err := f.forget(ctx, "*:records:*"); err != nil {
 		return err
 	}
-	if use, err = f.use(ctx); err != nil {
-		return err
+	m.restLater, err = f.calm(ctx)
+	return err
+}
+
+// calm gives what a customer takes, once Redis has made its tables as small as its keys
+// are few now, which it does bit by bit.
+func (f *filled) calm(ctx context.Context) (float64, error) {
+	if err := wait(ctx, 30*time.Second); err != nil {
+		return 0, err
 	}
-	m.restLater = use / float64(f.customers)
-	return nil
+	use, err := f.use(ctx)
+	return use / float64(f.customers), err
 }
 
 // rest puts everybody to rest who may, and tells how many those were.
