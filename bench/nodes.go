@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -71,6 +72,7 @@ type site struct {
 	servers []*process
 	known   int // customers who write again and again; 0 = each push is a new one's
 	next    int64
+	pace    float64 // pushes a second to each process; 0 = as many as it takes
 }
 
 // strangers is the number of the first customer who is in nobody's known.
@@ -123,39 +125,50 @@ func (s *scaling) inside(ctx context.Context, t *site) (int64, error) {
 
 var errOver = errors.New("over")
 
-// outside sends pushes to the processes, to each over its share of the connections.
+// outside sends pushes to the processes, over as many connections to each.
 func (s *scaling) outside(ctx context.Context, t *site) (int64, error) {
 	errs, sent := make([]error, len(t.servers)), make([]int64, len(t.servers))
-	end := time.Now().Add(s.d)
 	var all sync.WaitGroup
 	for i, p := range t.servers {
-		m, err := newMold(shape{}, t.known)
-		if err != nil {
-			return 0, err
-		}
-		g, err := newGenerator(ctx, p.addr, m, "transfer_customer_service", 0)
-		if err != nil {
-			return 0, err
-		}
-		sweep, err := newSweeper(p.addr, m, max(1, s.conns/len(t.servers)))
-		if err != nil {
-			return 0, err
-		}
-		defer sweep.close()
 		const apart = 10_000_000_000 // so that no two processes get the same MsgId or new customer
-		g.next.Store(int64(i)*apart + t.next)
-		all.Go(func() { sent[i], errs[i] = sweep.run(g, func(int64) bool { return time.Now().Before(end) }) })
+		all.Go(func() { sent[i], errs[i] = s.drive(ctx, p, t, int64(i)*apart+t.next) })
 	}
 	all.Wait()
-	var sum, most int64
-	for i, n := range sent {
-		if errs[i] != nil {
-			return 0, errs[i]
-		}
-		sum, most = sum+n, max(most, n)
+	var sum int64
+	for _, n := range sent {
+		sum += n
 	}
-	t.next += most
-	return sum, nil
+	t.next += slices.Max(sent)
+	return sum, errors.Join(errs...)
+}
+
+// drive sends pushes to one process, from number first on.
+func (s *scaling) drive(ctx context.Context, p *process, t *site, first int64) (int64, error) {
+	m, err := newMold(shape{}, t.known)
+	if err != nil {
+		return 0, err
+	}
+	conns := 0 // the sweeper has its own
+	if t.pace > 0 {
+		conns = s.conns
+	}
+	g, err := newGenerator(ctx, p.addr, m, "transfer_customer_service", conns)
+	if err != nil {
+		return 0, err
+	}
+	defer g.close()
+	g.next.Store(first)
+	if t.pace > 0 {
+		took, err := g.open(t.pace, s.d)
+		return int64(len(took)), err
+	}
+	sweep, err := newSweeper(p.addr, m, s.conns)
+	if err != nil {
+		return 0, err
+	}
+	defer sweep.close()
+	end := time.Now().Add(s.d)
+	return sweep.run(g, func(int64) bool { return time.Now().Before(end) })
 }
 
 // serve starts one kefud. Redis is its configuration's line for it.
