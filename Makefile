@@ -22,7 +22,10 @@ BIN     := bin/kefud
 # validator_novalidatefn leaves out the one rule of the validator that calls methods
 # by name: whatever does keeps every exported method of all that is built in, a third
 # of the program. internal/licences builds its list with the same tags.
-export GOFLAGS := $(GOFLAGS) -buildvcs=false -tags=nomsgpack,validator_novalidatefn
+#
+# The profile cmd/kefud/default.pgo serves the program that is shipped. To build tests
+# and the demo by it would take a minute more each.
+export GOFLAGS := $(GOFLAGS) -buildvcs=false -tags=nomsgpack,validator_novalidatefn -pgo=off
 
 FUZZTIME  := 30s
 BENCHTIME := 1s
@@ -30,7 +33,7 @@ ROUNDS    := 5
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test build lint fmt fuzz soak bench footprint scale microbench licences sbom reproducible release checkdeploy clean need unit
+.PHONY: help demo test build lint fmt fuzz soak bench footprint scale pgo microbench licences sbom reproducible release checkdeploy clean need unit
 # One after the other under -j too: tests on a busy machine fail for no reason.
 .NOTPARALLEL:
 
@@ -48,7 +51,7 @@ test: need lint unit ## everything that must hold: linters, all tests with the r
 
 build: ## build one static binary, bin/kefud
 	$(STEP) 'build $(BIN) ($(VERSION), $(COMMIT))'
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o $(BIN) ./cmd/kefud
+	CGO_ENABLED=0 go build -trimpath -pgo=auto -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o $(BIN) ./cmd/kefud
 
 lint: ## check format, go.mod, modules, workflows, go vet and the linters of .golangci.yml
 	$(STEP) 'format: gofumpt'
@@ -94,6 +97,11 @@ footprint: need ## measure size, start, rest, idle connections, reloads and the 
 scale: need ## measure how kefud grows with customers, Redis nodes and processes (about 15 minutes) and write docs/scale.md
 	$(STEP) 'kefud with a million customers, on a cluster, in several processes'
 	@cd bench && go run . scale -out ../docs/scale.md
+
+pgo: need ## profile the server under load and write cmd/kefud/default.pgo, by which make build optimises
+	$(STEP) 'profile of a busy server'
+	@mkdir -p bin && go test -run '^$$' -bench '^BenchmarkServe$$' -benchtime 40s -cpuprofile $(CURDIR)/bin/default.pgo -o bin/pgo.test ./cmd/kefud
+	@mv bin/default.pgo cmd/kefud/default.pgo && rm bin/pgo.test
 
 microbench: ## run the benchmarks of the parts for BENCHTIME each (1s)
 	$(STEP) 'benchmarks'

@@ -63,7 +63,7 @@ func (b *bench) build(ctx context.Context) error {
 		return nil
 	}
 	b.kefud = filepath.Join(b.dir, "kefud")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.kefud, "./cmd/kefud") //nolint:gosec // ours
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-pgo=auto", "-o", b.kefud, "./cmd/kefud") //nolint:gosec // ours
 	build.Dir, build.Stderr = "..", os.Stderr
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build kefud: %w", err)

@@ -32,7 +32,7 @@ apps:
 `
 
 // BenchmarkServe has the whole server answer plain pushes of customers who are known,
-// with a Redis behind it. Its CPU profile is cmd/kefud/default.pgo: make pgo.
+// with a Redis behind it. Its CPU profile is default.pgo, by which the shipped program is optimised: make pgo.
 func BenchmarkServe(b *testing.B) {
 	const callers = 64
 	redis := redistest.Start(b)
