@@ -60,13 +60,14 @@ func (f *filled) stop() {
 	f.node.stop()
 }
 
-// use is Redis' memory in bytes, without what it takes when it is empty.
+// use is Redis' memory in bytes, without what it takes when it is empty, and for its
+// clients and scripts.
 func (f *filled) use(ctx context.Context) (float64, error) {
-	v, err := f.numbers(ctx, "used_memory:", "used_memory_startup:")
+	v, err := f.numbers(ctx, "used_memory:", "used_memory_startup:", "mem_clients_normal:", "used_memory_scripts:")
 	if err != nil {
 		return 0, err
 	}
-	return v[0] - v[1], nil
+	return v[0] - v[1] - v[2] - v[3], nil
 }
 
 // settle waits until the answers kept for repeats have gone, a minute after the last
@@ -104,7 +105,7 @@ func (f *filled) live(ctx context.Context) (weight, error) {
 	if err := f.settle(ctx); err != nil {
 		return m, err
 	}
-	v, err := f.numbers(ctx, "used_memory:", "used_memory_startup:", "used_memory_rss:")
+	v, err := f.numbers(ctx, "used_memory:", "used_memory_rss:")
 	if err != nil {
 		return m, err
 	}
@@ -112,9 +113,13 @@ func (f *filled) live(ctx context.Context) (weight, error) {
 	if err != nil {
 		return m, fmt.Errorf("count keys: %w", err)
 	}
-	m.used, m.rss = v[0], v[2]
-	m.whole = (v[0] - v[1]) / n
-	m.push = (before - v[0] + v[1]) / float64(with-without)
+	after, err := f.use(ctx)
+	if err != nil {
+		return m, err
+	}
+	m.used, m.rss = v[0], v[1]
+	m.whole = after / n
+	m.push = (before - after) / float64(with-without)
 	m.live = m.whole + m.push
 	for _, k := range []struct {
 		pattern string
