@@ -100,13 +100,10 @@ func (c *Crowd) note(conn net.Conn, state http.ConnState) {
 
 // hush notes that a guest is quiet from now on. Locked.
 func (c *Crowd) hush(g *guest) {
-	switch {
-	case g.gone:
-		return
-	case g.place == nil:
-		g.place = c.quiet.PushBack(g)
-	default:
+	if g.place != nil {
 		c.quiet.MoveToBack(g.place)
+	} else if !g.gone {
+		g.place = c.quiet.PushBack(g)
 	}
 	g.from = time.Now()
 }

@@ -3,7 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha1" //nolint:gosec // WeChat signs with it
+	"crypto/sha1"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -32,7 +32,7 @@ apps:
 `
 
 // BenchmarkServe has the whole server answer plain pushes of customers who are known,
-// with a Redis behind it. Its CPU profile is default.pgo, by which the shipped program is optimised: make pgo.
+// with a Redis behind it. Its CPU profile is default.pgo, by which the shipped program is optimized: make pgo.
 func BenchmarkServe(b *testing.B) {
 	const callers = 64
 	redis := redistest.Start(b)
@@ -81,12 +81,13 @@ func benchCaller(b *testing.B, addr string, i int, next *atomic.Int64) error {
 	at := strconv.FormatInt(time.Now().Unix(), 10)
 	items := []string{"token-of-shop", at, nonce}
 	slices.Sort(items)
-	sum := sha1.Sum([]byte(strings.Join(items, ""))) //nolint:gosec // as above
+	sum := sha1.Sum([]byte(strings.Join(items, "")))
 	body := fmt.Sprintf("<xml><ToUserName><![CDATA[gh_shop]]></ToUserName>\n<FromUserName><![CDATA[oBENCHBENCHBENCHBENCHBENCH%02d]]></FromUserName>\n"+
 		"<CreateTime>%s</CreateTime>\n<MsgType><![CDATA[text]]></MsgType>\n<Content><![CDATA[你好]]></Content>\n<MsgId>%s</MsgId>\n</xml>", i, at, number)
 	request := fmt.Appendf(nil, "POST /wechat/shop?signature=%s&timestamp=%s&nonce=%s&openid=o HTTP/1.1\r\nHost: kefud\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n%s",
 		hex.EncodeToString(sum[:]), at, nonce, len(body), body)
-	digits := request[bytes.Index(request, []byte(number)):][:len(number)]
+	head, _, _ := bytes.Cut(request, []byte(number))
+	digits := request[len(head):][:len(number)]
 	answer := make([]byte, 4096)
 	for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
 		copy(digits, strconv.FormatInt(24000000000000000+n, 10))
