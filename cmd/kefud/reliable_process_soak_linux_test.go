@@ -100,7 +100,10 @@ func TestReliableSoakStaysFlat(t *testing.T) { //nolint:paralleltest // in full 
 	if !soak.Full() {
 		t.Parallel()
 	}
-	f := launchFleet(t, 1, rigOptions{config: everydayConfig, redis: redistest.Start(t), agent: func(o *simulator.AgentOptions) { o.Capacity = 0 }})
+	f := launchFleet(t, 1, rigOptions{
+		config: everydayConfig, redis: redistest.Start(t), agent: func(o *simulator.AgentOptions) { o.Capacity = 0 },
+		env: map[string]string{"GOGC": "100"}, // collected so often that what is not garbage shows
+	})
 	chat := f.chatOf("chen")
 	chat.says(f.invite("chen"))
 	f.ready(f.url)

@@ -186,7 +186,8 @@ func TestReliableRedis(t *testing.T) { //nolint:paralleltest // as said above
 			if m.plain && during.plain == 0 {
 				t.Error("nobody noticed anything")
 			}
-			if m.sound && during.plain > 0 {
+			steady := time.Duration(c.stalled.Load()) < budget/10 // else calls may have timed out that were on their way
+			if m.sound && steady && during.plain > 0 {
 				t.Errorf("%d of %d customers who had an agent were answered by the plain transfer", during.plain, during.all)
 			}
 			c.sameAgain(struck, back)
