@@ -141,7 +141,7 @@ func TestReliableSoakStaysFlat(t *testing.T) { //nolint:paralleltest // in full 
 	}
 	<-ended
 	d.good()
-	w.judge(t, soak.Pick(0.5, 0.1))
+	w.judge(t, soak.Pick(1.0, 0.1)) // in seconds, among others, not every connection to Redis is there yet
 	<-time.After(calm)
 	w.sample()
 	rate := float64(d.pushes.Load()-before) / length.Seconds()
