@@ -161,22 +161,31 @@ func (e *evaluation) pipe(p *parse.PipeNode) (any, error) {
 		}
 	}
 	for _, v := range p.Decl {
-		if p.IsAssign {
-			e.vars[e.variable(v.Ident[0])].value = value
-		} else {
-			e.vars = append(e.vars, variable{v.Ident[0], value})
+		if v.Ident[0] == "$" {
+			return nil, errors.New("$ is the data, and cannot be set")
 		}
+		if !p.IsAssign {
+			e.vars = append(e.vars, variable{v.Ident[0], value})
+			continue
+		}
+		known, err := e.variable(v.Ident[0])
+		if err != nil {
+			return nil, err
+		}
+		known.value = value
 	}
 	return value, nil
 }
 
-// variable finds the innermost of that name. The parser has seen that there is one.
-func (e *evaluation) variable(name string) int {
-	at := len(e.vars) - 1
-	for e.vars[at].name != name {
-		at--
+// variable finds the innermost of that name. The parser has seen that there is one
+// only where it is read.
+func (e *evaluation) variable(name string) (*variable, error) {
+	for i := len(e.vars) - 1; i >= 0; i-- {
+		if e.vars[i].name == name {
+			return &e.vars[i], nil
+		}
 	}
-	return at
+	return nil, fmt.Errorf("there is no %s", name)
 }
 
 // command gives the value of a word with its arguments, the last of which may come
@@ -221,7 +230,11 @@ func (e *evaluation) operand(n parse.Node) (any, error) {
 		if n.Ident[0] == "$" {
 			return e.field(top{}, n.Ident[1:])
 		}
-		return e.field(e.vars[e.variable(n.Ident[0])].value, n.Ident[1:])
+		v, err := e.variable(n.Ident[0])
+		if err != nil {
+			return nil, err
+		}
+		return e.field(v.value, n.Ident[1:])
 	case *parse.IdentifierNode:
 		return apply(n.Ident, nil)
 	case *parse.PipeNode:
