@@ -60,11 +60,16 @@ func (b *bench) report(all []row, got [][]sample) string {
 	return w.String()
 }
 
-// spread is a median and its range.
+// spread is a median and its range, of the rounds that measured it: 0 is none.
 func spread(format string, samples []sample, f func(sample) float64) string {
-	v := make([]float64, len(samples))
-	for i, s := range samples {
-		v[i] = f(s)
+	var v []float64
+	for _, s := range samples {
+		if x := f(s); x != 0 {
+			v = append(v, x)
+		}
+	}
+	if len(v) == 0 {
+		return "–"
 	}
 	return span(format, v)
 }
