@@ -72,10 +72,17 @@ func (s *Store) Refresh(ctx context.Context) int {
 // Buckets lets a partition have that many buckets.
 func (s *Store) Buckets(n int) { s.keys.buckets = n }
 
-// RestTurn does what Run does when a bucket's turn comes, and tells how long that is.
-func (s *Store) RestTurn(ctx context.Context) time.Duration {
-	s.rester.some(ctx)
-	return s.rester.turn()
+// RestBeat does what Run does in a beat, and tells how long that is.
+func (s *Store) RestBeat(ctx context.Context) time.Duration {
+	now := s.rester.beat()
+	s.rester.some(ctx, now, now)
+	return restBeat
+}
+
+// RestTurns gives the buckets whose turn it is in a beat, and how many beats there are.
+func RestTurns(buckets int, beat int64) (from, to, beats int) { //nolint:nonamedreturns // three of one kind
+	from, to = turns(buckets, beat)
+	return from, to, restBeats
 }
 
 // RestOnly is Rest that forgets nobody.

@@ -21,6 +21,8 @@ const (
 	// he might, a customer rests, and so much longer than he must be, he is
 	// remembered, at most.
 	restRound = 10 * time.Minute
+	restBeat  = 5 * time.Second // a waking up costs more than what is done then
+	restBeats = int(restRound / restBeat)
 	restJobs  = 128              // in one round trip
 	restLead  = 10 * time.Second // of the replica that does it for all
 )
@@ -134,30 +136,43 @@ type rester struct {
 func newRester(s *Store) rester { return rester{Store: s, holder: rand.Text()} }
 
 func (r *rester) run(ctx context.Context) {
-	ticks := time.NewTicker(r.turn())
+	ticks := time.NewTicker(restBeat)
 	defer ticks.Stop()
+	last := r.beat() - 1
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticks.C:
-			r.some(ctx)
+			now := r.beat()
+			r.some(ctx, max(last, now-int64(restBeats))+1, now)
+			last = now
 		}
 	}
 }
 
-// turn is how long it is a bucket's turn.
-func (r *rester) turn() time.Duration { return restRound / time.Duration(r.keys.buckets) }
+// beat counts what restBeat is long, since 1970: the clock tells whose turn it is, so
+// that a replica that takes over goes on where the one before was.
+func (r *rester) beat() int64 { return r.now().UnixNano() / int64(restBeat) }
 
-// some does the work of the bucket whose turn it is. The clock tells which that
-// is, so that a replica that takes over goes on where the one before was. What
-// fails is counted with the calls to Redis, and done in the next round.
-func (r *rester) some(ctx context.Context) {
+// some does the work of the buckets whose turn it is in these beats. What fails is
+// counted with the calls to Redis, and done in the next round.
+func (r *rester) some(ctx context.Context, first, last int64) {
 	leads, err := r.Lead(ctx, "rest", r.holder, restLead)
 	if err != nil || !leads {
 		return
 	}
-	now := r.now()
-	turns := now.UnixNano() / int64(r.turn())
-	_, _ = r.restBucket(ctx, int(turns%int64(r.keys.buckets)), now)
+	for beat := first; beat <= last; beat++ {
+		from, to := turns(r.keys.buckets, beat)
+		for bucket := from; bucket < to; bucket++ {
+			_, _ = r.restBucket(ctx, bucket, r.now())
+		}
+	}
+}
+
+// turns gives the buckets whose turn it is in a beat, the last one excluded. Each has
+// its turn once a round.
+func turns(buckets int, beat int64) (from, to int) { //nolint:nonamedreturns // two of one kind
+	of := int(beat % int64(restBeats))
+	return of * buckets / restBeats, (of + 1) * buckets / restBeats
 }

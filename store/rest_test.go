@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kefud/kefu"
+	"kefud/store"
 )
 
 // rests lets rest who may, which are so many.
@@ -415,9 +416,10 @@ func testRestTurns(t *testing.T, b backend) {
 			t.Fatalf("lead: %t, %v", got, err)
 		}
 	}
+	_, _, beats := store.RestTurns(1, 0)
 	round := func() {
-		for range 16 {
-			p.later(p.s.RestTurn(t.Context()))
+		for range beats {
+			p.later(p.s.RestBeat(t.Context()))
 		}
 	}
 	leads(time.Hour)
@@ -477,6 +479,27 @@ func testRestRace(t *testing.T, b backend) {
 		pushes += racers / 4
 		if got := p.conversation().Turns; got != pushes {
 			t.Fatalf("round %d: %d turns after %d pushes", round, got, pushes)
+		}
+	}
+}
+
+// Every bucket has one turn in a round, whatever its number.
+func TestRestTurns(t *testing.T) {
+	t.Parallel()
+	for _, buckets := range []int{1, 7, 120, 1024} {
+		const began = 1_700_000_003
+		_, _, beats := store.RestTurns(buckets, 0)
+		seen := make([]int, buckets)
+		for beat := range int64(beats) {
+			from, to, _ := store.RestTurns(buckets, began+beat)
+			for bucket := from; bucket < to; bucket++ {
+				seen[bucket]++
+			}
+		}
+		for bucket, n := range seen {
+			if n != 1 {
+				t.Errorf("%d buckets: bucket %d has %d turns in a round", buckets, bucket, n)
+			}
 		}
 	}
 }
