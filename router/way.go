@@ -3,9 +3,9 @@ package router
 import (
 	"context"
 	"errors"
-	"sync"
 	"sync/atomic"
 
+	"kefud/internal/memo"
 	"kefud/kefu"
 )
 
@@ -78,7 +78,7 @@ func absence(p kefu.Presence) kefu.Reason {
 type reachBook struct {
 	table  *kefu.Table
 	roster *kefu.Roster
-	reach  sync.Map // kefu.AppID → kefu.Reach
+	reach  memo.Memo[*kefu.App, kefu.Reach]
 }
 
 // reaches makes reach books and remembers the last.
@@ -93,16 +93,10 @@ func (r *reaches) of(app *kefu.App, table *kefu.Table, roster *kefu.Roster) kefu
 		book = &reachBook{table: table, roster: roster}
 		r.last.Store(book)
 	}
-	if known, ok := book.reach.Load(app.ID); ok {
-		reach, _ := known.(kefu.Reach) // nothing else is in it
-		return reach
-	}
-	reach := reachOf(app, table, roster)
-	book.reach.Store(app.ID, reach)
-	return reach
+	return book.reach.Get(app, book.write)
 }
 
-func reachOf(app *kefu.App, table *kefu.Table, roster *kefu.Roster) kefu.Reach {
+func (b *reachBook) write(app *kefu.App) kefu.Reach {
 	var answers []kefu.Answer
 	seen := make(map[kefu.AgentID]bool)
 	for _, e := range app.Entries {
@@ -112,7 +106,7 @@ func reachOf(app *kefu.App, table *kefu.Table, roster *kefu.Roster) kefu.Reach {
 					continue
 				}
 				seen[id] = true
-				if a, reason := wayTo(app, table.Agent(id), roster.Standing(app.ID, id)); reason == "" {
+				if a, reason := wayTo(app, b.table.Agent(id), b.roster.Standing(app.ID, id)); reason == "" {
 					answers = append(answers, a)
 				}
 			}

@@ -44,7 +44,8 @@ func (s *Store) runAll(ctx context.Context, jobs []job) ([]any, error) {
 		cmds := make([]*redis.Cmd, len(jobs))
 		pipe := s.rdb.Pipeline()
 		for i, j := range jobs {
-			cmds[i] = j.script.EvalSha(ctx, pipe, j.names, j.args...)
+			cmds[i] = j.command(ctx)
+			_ = pipe.Process(ctx, cmds[i]) // it is only noted; exec sends it
 		}
 		if err := exec(ctx, pipe); err != nil {
 			return err

@@ -3,14 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha1"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"net"
-	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -77,15 +73,11 @@ func benchCaller(b *testing.B, addr string, i int, next *atomic.Int64) error {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
-	const number, nonce = "24000000000000000", "1372623149"
-	at := strconv.FormatInt(time.Now().Unix(), 10)
-	items := []string{"token-of-shop", at, nonce}
-	slices.Sort(items)
-	sum := sha1.Sum([]byte(strings.Join(items, "")))
+	const number = "24000000000000000"
 	body := fmt.Sprintf("<xml><ToUserName><![CDATA[gh_shop]]></ToUserName>\n<FromUserName><![CDATA[oBENCHBENCHBENCHBENCHBENCH%02d]]></FromUserName>\n"+
-		"<CreateTime>%s</CreateTime>\n<MsgType><![CDATA[text]]></MsgType>\n<Content><![CDATA[你好]]></Content>\n<MsgId>%s</MsgId>\n</xml>", i, at, number)
-	request := fmt.Appendf(nil, "POST /wechat/shop?signature=%s&timestamp=%s&nonce=%s&openid=o HTTP/1.1\r\nHost: kefud\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n%s",
-		hex.EncodeToString(sum[:]), at, nonce, len(body), body)
+		"<CreateTime>1700000000</CreateTime>\n<MsgType><![CDATA[text]]></MsgType>\n<Content><![CDATA[你好]]></Content>\n<MsgId>%s</MsgId>\n</xml>", i, number)
+	request := fmt.Appendf(nil, "POST /wechat/shop?%s HTTP/1.1\r\nHost: kefud\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n%s",
+		signed("token-of-shop", time.Now()).Encode(), len(body), body)
 	head, _, _ := bytes.Cut(request, []byte(number))
 	digits := request[len(head):][:len(number)]
 	answer := make([]byte, 4096)
