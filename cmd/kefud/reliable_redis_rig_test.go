@@ -130,6 +130,8 @@ func (f *fleet) gather() *crowd {
 	for i := range 3 * len(crowdEntries) {
 		v := c.visitor(crowdEntries[i%len(crowdEntries)])
 		c.regulars = append(c.regulars, v)
+	}
+	for _, v := range c.regulars {
 		c.runners.Go(func() { c.comeAgain(v) })
 	}
 	eventually(f.t, "every regular has his agent", func() bool {

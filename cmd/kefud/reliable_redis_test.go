@@ -27,15 +27,16 @@ type mishap struct {
 	says  string // what readiness says of it; "" = it is no reason to call the store broken
 	plain bool   // customers get the plain transfer meanwhile
 	sound bool   // and nobody does
-	// direct says that there is nothing on the way to Redis: its port is closed.
-	direct bool
+	// proxied says that it happens on the way to Redis, where there is a proxy. Else
+	// there is none: it is one thing more that can go wrong by itself.
+	proxied bool
 	// strike begins it and gives its end.
 	strike func(f *fleet, redis *redistest.Server, w *way) func()
 }
 
 func mishaps() []mishap {
 	return []mishap{
-		{row: "redis-stopped", says: "not reached", plain: true, direct: true, strike: func(_ *fleet, redis *redistest.Server, _ *way) func() {
+		{row: "redis-stopped", says: "not reached", plain: true, strike: func(_ *fleet, redis *redistest.Server, _ *way) func() {
 			redis.Kill()
 			return redis.Restart
 		}},
@@ -43,13 +44,13 @@ func mishaps() []mishap {
 			redis.Pause()
 			return redis.Resume
 		}},
-		{row: "redis-slow", sound: true, strike: func(_ *fleet, _ *redistest.Server, w *way) func() {
+		{row: "redis-slow", sound: true, proxied: true, strike: func(_ *fleet, _ *redistest.Server, w *way) func() {
 			return w.toxic("latency", map[string]any{"latency": 300})
 		}},
-		{row: "redis-slower", says: "no answer within", plain: true, strike: func(_ *fleet, _ *redistest.Server, w *way) func() {
+		{row: "redis-slower", says: "no answer within", plain: true, proxied: true, strike: func(_ *fleet, _ *redistest.Server, w *way) func() {
 			return w.toxic("latency", map[string]any{"latency": 3000})
 		}},
-		{row: "redis-resets", plain: true, strike: func(f *fleet, _ *redistest.Server, w *way) func() { return w.resets(f) }},
+		{row: "redis-resets", plain: true, proxied: true, strike: func(f *fleet, _ *redistest.Server, w *way) func() { return w.resets(f) }},
 		{row: "redis-full", says: "OOM", plain: true, strike: func(_ *fleet, redis *redistest.Server, _ *way) func() {
 			redis.MustDo("CONFIG", "SET", "maxmemory", "1")
 			return func() { redis.MustDo("CONFIG", "SET", "maxmemory", "0") }
@@ -161,10 +162,11 @@ func TestReliableRedis(t *testing.T) { //nolint:paralleltest // as said above
 		t.Run(m.row, func(t *testing.T) {
 			t.Parallel()
 			redis := redistest.Start(t, "--maxmemory-policy", "noeviction", "--appendonly", "yes", "--user", "kefud", "on", ">redis-password", "~*", "&*", "+@all")
-			w := newWay(t, redis.Addr)
-			o := rigOptions{config: crowdedConfig, redis: redis, addr: w.proxy.Listen, env: crowdedEnv()}
-			if m.direct {
-				o.addr = redis.Addr
+			o := rigOptions{config: crowdedConfig, redis: redis, env: crowdedEnv()}
+			var w *way
+			if m.proxied {
+				w = newWay(t, redis.Addr)
+				o.addr = w.proxy.Listen
 			}
 			f := launchFleet(t, 2, o)
 			c := f.gather()
