@@ -1,5 +1,5 @@
 -- allowed reads until when recipients may be sent something. Needs rested.lua, unpack.lua,
--- customer.lua.
+-- state.lua, customer.lua.
 --
 -- KEYS  1 customer or chat, 2 bucket of a customer
 -- ARGV  1 member of a customer ('' = it is a chat)

@@ -1,7 +1,12 @@
 -- Fragment: reading and writing a customer's hash. keys.go says what each field
--- holds. A field that is not there reads as ''. Needs rested.lua, unpack.lua.
+-- holds. A field that is not there reads as ''. Needs rested.lua, unpack.lua, state.lua.
 
 local BLANK = {__index = function() return '' end}
+
+-- What is a field of the hash by itself, as are those that begin with o:. All else
+-- is part of s and t.
+local APART = {lp = true, sv = true, sa = true, rc = true, mn = true, mu = true, en = true, eu = true, hl = true, rm = true, re = true, aw = true}
+local function apart(name) return APART[name] or string.sub(name, 1, 2) == 'o:' end
 
 -- open reads a customer (member). One who rests is in his bucket instead; save
 -- brings him back.
@@ -10,10 +15,11 @@ local function open(key, bucket, member)
   local c = setmetatable({
     e = '', es = '', et = '', ei = '', a = '', g = '', ow = '', bo = '', sv = '', se = '', st = '', v = '', sa = '', lp = '', il = '',
     mn = '', mu = '', en = '', eu = '', n = '', dn = '', ku = '', rc = '', hl = '', aw = '', at = '', mi = '',
-    key = key, bucket = bucket, member = member, writes = {}, before = '', absent = false,
+    s = '', t = '', key = key, bucket = bucket, member = member, writes = {}, changed = false, restated = false, before = '', absent = false,
   }, BLANK)
   local all = redis.call('HGETALL', key)
   for i = 1, #all, 2 do c[all[i]] = all[i + 1] end
+  if c.s ~= '' then split(c) end
   if #all > 0 then return c end
   c.absent, c.name = true, field(member)
   local text = redis.call('HGET', bucket, c.name)
@@ -29,17 +35,25 @@ end
 local function put(c, name, value)
   if type(value) ~= 'string' then value = tostring(value) end
   if c[name] == value then return end
-  c[name] = value
+  c[name], c.changed = value, true
+  if not apart(name) then
+    c.restated = true
+    return
+  end
   local n = #c.writes
   c.writes[n + 1], c.writes[n + 2] = name, value
 end
 
--- wake gives one who rested his hash back, with what was put since. Call expire
--- after it.
-local function wake(c)
+-- write has the hash hold what was put, and all else of one who rested. Call expire
+-- after it for him.
+local function write(c)
   local all, n = c.writes, #c.writes
-  for name in pairs(c.before) do
-    all[n + 1], all[n + 2], n = name, c[name], n + 2
+  for name in pairs(c.before ~= '' and c.before or {}) do
+    if apart(name) then all[n + 1], all[n + 2], n = name, c[name], n + 2 end
+  end
+  if c.restated or c.before ~= '' then
+    local s, t = joined(c)
+    all[n + 1], all[n + 2], all[n + 3], all[n + 4] = 's', s, 't', t
   end
   redis.call('HSET', c.key, unpack(all))
 end
@@ -59,8 +73,8 @@ end
 local function save(c, now, keep, slack)
   local due = keep > (tonumber(c.ku) or 0)
   if due then put(c, 'ku', keep + slack) end
-  if #c.writes == 0 then return end
-  if c.before ~= '' then wake(c) else redis.call('HSET', c.key, unpack(c.writes)) end
+  if not c.changed then return end
+  write(c)
   if due or c.absent then expire(c, now) end
 end
 

@@ -1,15 +1,17 @@
 -- rest lets a customer rest who does not talk: what must be remembered of him goes
--- into his bucket, and his hash away. Needs outlive.lua, rested.lua, pack.lua.
+-- into his bucket, and his hash away. Needs outlive.lua, rested.lua, state.lua, pack.lua.
 --
 -- KEYS  1 customer, 2 bucket, 3 lane, 4 timers
 -- ARGV  1 member of 2 and 4, 2 now ms
 -- Returns 1 if he rests from now on, 0 if not
 local c, there, now, name = {}, 0, tonumber(ARGV[2]), field(ARGV[1])
 local all = redis.call('HGETALL', KEYS[1])
-for i = 1, #all, 2 do
-  c[all[i]] = all[i + 1]
-  if all[i + 1] ~= '' then there = there + 1 end
+for i = 1, #all, 2 do c[all[i]] = all[i + 1] end
+if c.s then
+  split(c)
+  c.s, c.t = nil, nil
 end
+for _, value in pairs(c) do if value ~= '' then there = there + 1 end end
 if #all == 0 and redis.call('HGET', KEYS[2], name) == ' ' .. ARGV[1] then redis.call('HDEL', KEYS[2], name) end
 -- One whose time is over is about to be forgotten.
 if not (c.lp and c.il and c.ku) or now <= c.lp + c.il or now >= tonumber(c.ku) then return 0 end

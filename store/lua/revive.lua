@@ -1,6 +1,6 @@
 -- revive puts a buried delivery back into its customer's lane, in the place that
 -- it had among those that are still there, if it may still be sent. Needs rested.lua, unpack.lua,
--- customer.lua.
+-- state.lua, customer.lua.
 --
 -- KEYS  1 buried, 2 lane, 3 lanes, 4 customer, 5 record of the revival, 6 bucket
 -- ARGV  1 now ms, 2 burial as it stands in 1, 3 member of 3 and 6, 4 id of the delivery, 5 delivery as it stands in a lane,
@@ -15,7 +15,7 @@ if expires > 0 and expires <= now then return {3, expires} end
 if till <= now then return {2, till} end
 if redis.call('LREM', KEYS[1], 1, ARGV[2]) == 0 then return {1} end
 if c.before ~= '' then
-  wake(c)
+  write(c)
   expire(c, now)
 end
 

@@ -1,6 +1,6 @@
 -- settle ends the work on a push: assigns the conversation unless another push
 -- has, keeps the answer for repeats and writes down what is owed; all or nothing.
--- Needs rested.lua, unpack.lua, customer.lua, owe.lua, await.lua, tell.lua.
+-- Needs rested.lua, unpack.lua, state.lua, customer.lua, owe.lua, await.lua, tell.lua.
 --
 -- KEYS  1 push record (any key, if no push asks), 2 customer, 3 lane, 4 lanes, 5 records, 6 transcript, 7 timers,
 --       8 bucket
@@ -35,7 +35,7 @@ else
   put(c, 'o:' .. entry, owner ~= '' and owner .. ' ' .. (borrowed == '' and '0' or borrowed) .. ' ' .. now or '')
 end
 -- To go where the conversation is already changes nothing that others rely on.
-if #c.writes > 0 then put(c, 'v', version + 1) end
+if c.changed then put(c, 'v', version + 1) end
 if entry == c.e then put(c, 'es', sticky) end
 put(c, 'sa', now)
 local relayed = agent ~= '' and (not asked or string.sub(ARGV[13], 1, 1) == 'R')
