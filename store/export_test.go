@@ -117,3 +117,8 @@ func (s *Store) Partition(c kefu.CustomerID) int { return s.keys.partition(c) }
 
 // ErrRefused says that a call was not made at all.
 var ErrRefused = errRefused
+
+// Thorough has Receive do without the quick way of kept.lua.
+func (s *Store) Thorough() {
+	s.scripts.receive = script("state", "rested", "unpack", "customer", "move", "owe", "await", "tell", "receive")
+}

@@ -226,6 +226,7 @@ var suite = []struct {
 	{"RestUnknownField", testRestUnknownField},
 	{"RestFull", testRestFull},
 	{"RestWakes", testRestWakes},
+	{"KeptAsThoroughly", testKeptAsThoroughly},
 	{"RestIsOneCommand", testRestIsOneCommand},
 	{"RestOver", testRestOver},
 	{"RestBefore", testRestBefore},

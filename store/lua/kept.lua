@@ -9,12 +9,11 @@ local function kept()
   local h = redis.call('HMGET', KEYS[2], 's', 't', 'lp', 'sv', 'rc', 'sa', 'hl')
   local since, holds = h[3], h[4]
   if not h[1] or not h[2] or not since or not holds or h[7] == '1' then return end
-  local e, es, et, a, g, ow, bo, se, st = place(h[1])
+  local e, es, _, a, g, ow, bo, se, st = place(h[1])
   local v, il, ku, ei, mi = terms(h[2])
   local now, idle, sticky = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(es) or 0
   local gap, keep = now - since, tonumber(ku) or 0
-  if il ~= ARGV[2] or gap > idle or se ~= e or e == '' then return end
-  if et ~= '1' and (a ~= '' or g ~= '') then return end
+  if il ~= ARGV[2] or gap > idle or se ~= e then return end
   if ow == '' and bo ~= '' or ow ~= '' and (sticky <= 0 or gap > sticky) then return end
   if keep < now + idle or keep < now + sticky or keep < tonumber(ARGV[7]) then return end
 

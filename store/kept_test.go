@@ -1,0 +1,95 @@
+package store_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"kefud/kefu"
+)
+
+// The quick way of receive.lua leaves behind and answers what the thorough one does,
+// after whatever has come before. Both have to be taken often, or this would show little.
+func testKeptAsThoroughly(t *testing.T, b backend) {
+	const steps, conversations = 60, 16
+	kept, other := 0, 0
+	for seed := range uint64(conversations) {
+		quick, thorough := newPerson(t, b.open(t), "u1"), newPerson(t, b.open(t), "u1")
+		thorough.s.Thorough()
+		ones, twos := rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 1))
+		for i := range steps {
+			what, got := chance(quick, ones)
+			_, want := chance(thorough, twos)
+			if got.Kept {
+				kept++
+			} else {
+				other++
+			}
+			same(t, fmt.Sprintf("seed %d, step %d: %s", seed, i, what), got, want)
+			same(t, fmt.Sprintf("seed %d, step %d: %s: the hash", seed, i, what), filled(quick), filled(thorough))
+			if t.Failed() {
+				return
+			}
+		}
+	}
+	if kept < 100 || other < 100 {
+		t.Errorf("%d pushes kept, %d not; want 100 of each", kept, other)
+	}
+}
+
+// chance does something to a customer, by chance.
+func chance(p *person, r *rand.Rand) (string, kefu.Received) {
+	p.Helper()
+	pauses := []time.Duration{0, -time.Second, time.Second, time.Second, time.Second, time.Second, 10 * time.Second, time.Minute, 2 * time.Minute, idle, idle + time.Millisecond, 3 * idle / 2, sticky + time.Second}
+	reaches := []kefu.Reach{everybody, everybody, everybody, reach("li"), reach("wang"), kefu.NewReach(nil), throughChats()}
+	stickies := []time.Duration{sticky, sticky, sticky, 0, 5 * time.Second}
+	idles := []time.Duration{idle, idle, idle, 2 * idle}
+	p.later(pauses[r.IntN(len(pauses))])
+	change := func(x *kefu.Receipt) {
+		x.Reach, x.DefaultSticky, x.Idle = reaches[r.IntN(len(reaches))], stickies[r.IntN(len(stickies))], idles[r.IntN(len(idles))]
+		x.Allowance.AfterMessage, x.Allowance.AfterEnter = r.IntN(2), r.IntN(2)
+	}
+	agent := []kefu.AgentID{"wang", "wang", "li", ""}[r.IntN(4)]
+	switch r.IntN(12) {
+	case 0:
+		return "an enter event", p.push(change, enter)
+	case 1:
+		return "another entry", p.push(change, ask("cs2", stickies[r.IntN(len(stickies))]))
+	case 2:
+		return "an agent asked for", p.push(change, askAgent("cs1", agent))
+	case 3:
+		return "a group asked for", p.push(change, askGroup("cs1", "sales"))
+	case 4:
+		return "a repeat", p.receive(kefu.Receipt{
+			Customer: p.id, Key: p.last, At: p.now, Default: "cs1", DefaultSticky: sticky, Reach: everybody, Idle: idle, Allowance: allowance,
+		})
+	case 5, 6:
+		got := p.push(change)
+		p.settleWith(p.settlement(got.Conversation, agent, owner([]kefu.AgentID{"wang", agent, ""}[r.IntN(3)], r.IntN(2)), owing(p.notice("a"))))
+		return "a settlement", got
+	case 7:
+		p.lease(time.Second) // there may be nothing, or nothing allowed: then it is held
+		return "a lease", p.push(change)
+	}
+	return "a message", p.push(change)
+}
+
+func throughChats() kefu.Reach {
+	return kefu.NewReach([]kefu.Answer{{Way: kefu.WayRelay, Agent: "wang"}, named("li")})
+}
+
+// filled is the customer's hash, but for fields that hold nothing.
+func filled(p *person) map[string]string {
+	p.Helper()
+	hash, err := p.s.Client().HGetAll(p.Context(), p.s.CustomerKey(p.id)).Result()
+	if err != nil {
+		p.Fatal(err)
+	}
+	for name, value := range hash {
+		if value == "" {
+			delete(hash, name)
+		}
+	}
+	return hash
+}
