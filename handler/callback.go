@@ -1,7 +1,6 @@
 package handler
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"kefud/internal/budget"
 	"kefud/kefu"
 	"kefud/wechat"
 )
@@ -61,8 +61,8 @@ func (h *handler) callback(c *gin.Context) {
 		return
 	}
 	// WeChat hanging up must not undo half a decision, so its going away is not ours.
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(c.Request.Context()), start.Add(forRoute(h.Budget)))
-	defer cancel()
+	ctx := budget.Until(c.Request.Context(), start.Add(forRoute(h.Budget)))
+	defer ctx.Release()
 	decision := h.Router.Route(ctx, push.Message)
 	body, contentType := seal(codec, push, &decision)
 	h.part(c) // the end may have begun meanwhile

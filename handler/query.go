@@ -11,7 +11,8 @@ import (
 // with one name the first counts, and what cannot be read is left out.
 func query(raw string) wechat.Query {
 	const usual = 2048 // bytes; net/url knows a limit to the number of parameters
-	if len(raw) > usual || strings.ContainsAny(raw, "%+;") {
+	// To look for each of them in turn is several times quicker than for any at once.
+	if len(raw) > usual || strings.Contains(raw, "%") || strings.Contains(raw, "+") || strings.Contains(raw, ";") {
 		return standardQuery(raw)
 	}
 	var q, seen wechat.Query

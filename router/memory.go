@@ -11,7 +11,7 @@ import (
 // WeChat pushes again after 5 s, two or three times in all; a minute is ample.
 const (
 	memoryTime = time.Minute
-	memorySize = 32768 // answers in a generation, of two: some 5 MB in all
+	memorySize = 32768 // pushes in a generation, of two: some 3 MB in all
 )
 
 // A memory holds this process's answers of the last minute or so. The store
@@ -28,13 +28,43 @@ type memory struct {
 	mu       sync.Mutex
 	started  time.Time
 	degraded time.Time // of the last degraded answer
-	now, old map[uint64]remembered
+	now, old generation
+}
+
+// A generation holds what many pushes were answered. Most answers are the same, and
+// stand there once: so the pushes hold no pointers that the garbage collector would
+// have to follow, tens of thousands of them each time.
+type generation struct {
+	pushes  map[uint64]remembered
+	answers []kefu.Answer
+	places  map[kefu.Answer]uint32 // in answers
 }
 
 type remembered struct {
-	answer   kefu.Answer
-	at       time.Time
+	at       int64 // Unix, ns
+	answer   uint32
 	degraded bool
+}
+
+// empty has the generation begin anew, in the room that it has.
+func (g *generation) empty() {
+	if g.pushes == nil {
+		g.pushes, g.places = make(map[uint64]remembered), make(map[kefu.Answer]uint32)
+	}
+	clear(g.pushes)
+	clear(g.places)
+	clear(g.answers)
+	g.answers = g.answers[:0]
+}
+
+func (g *generation) add(hash uint64, d kefu.Decision) {
+	place, known := g.places[d.Answer]
+	if !known {
+		place = uint32(len(g.answers)) //nolint:gosec // memorySize at most
+		g.answers = append(g.answers, d.Answer)
+		g.places[d.Answer] = place
+	}
+	g.pushes[hash] = remembered{at: d.At.UnixNano(), answer: place, degraded: d.Degraded}
 }
 
 type memoryKey struct {
@@ -54,10 +84,11 @@ func (m *memory) remember(p kefu.Message, d kefu.Decision) {
 	hash := m.hash(p)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.now == nil || len(m.now) >= memorySize || d.At.Sub(m.started) > memoryTime {
-		m.old, m.now, m.started = m.now, make(map[uint64]remembered), d.At
+	if m.now.pushes == nil || len(m.now.pushes) >= memorySize || d.At.Sub(m.started) > memoryTime {
+		m.old, m.now, m.started = m.now, m.old, d.At
+		m.now.empty()
 	}
-	m.now[hash] = remembered{answer: d.Answer, at: d.At, degraded: d.Degraded}
+	m.now.add(hash, d)
 	if d.Degraded {
 		m.degraded = d.At
 	}
@@ -80,13 +111,16 @@ func (m *memory) find(p kefu.Message, now time.Time, degraded bool) (kefu.Decisi
 	if degraded && now.Sub(m.degraded) > memoryTime {
 		return kefu.Decision{}, false
 	}
-	hash := m.hash(p)
-	r, ok := m.now[hash]
+	hash, in := m.hash(p), &m.now
+	r, ok := in.pushes[hash]
 	if !ok {
-		r, ok = m.old[hash]
+		in = &m.old
+		r, ok = in.pushes[hash]
 	}
-	if !ok || degraded && !r.degraded || now.Sub(r.at) > memoryTime {
+	at := time.Unix(0, r.at).UTC()
+	if !ok || degraded && !r.degraded || now.Sub(at) > memoryTime {
 		return kefu.Decision{}, false
 	}
-	return kefu.Decision{Answer: r.answer, At: r.at, Agent: r.answer.Agent, Reason: kefu.ReasonRepeat, Repeat: true}, true
+	answer := in.answers[r.answer]
+	return kefu.Decision{Answer: answer, At: at, Agent: answer.Agent, Reason: kefu.ReasonRepeat, Repeat: true}, true
 }

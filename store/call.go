@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"kefud/internal/budget"
 )
 
 // Where a call goes, for its breaker: a customer's partition, or agents() for
@@ -102,8 +104,8 @@ func (s *Store) guarded(ctx context.Context, now time.Time, b *breaker, f func(c
 	if !b.allow(now) {
 		return errRefused
 	}
-	within, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
+	within, release := budget.Within(ctx, now, s.timeout)
+	defer release()
 	err := s.lay(within)
 	if err == nil {
 		err = f(within)

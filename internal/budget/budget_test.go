@@ -1,0 +1,110 @@
+package budget_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"kefud/internal/budget"
+)
+
+type key struct{}
+
+func TestBudgetEndsAtItsInstantAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		parent, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "value"))
+		b := budget.Until(parent, time.Now().Add(time.Second))
+		defer b.Release()
+		cancel()
+		if b.Value(key{}) != "value" {
+			t.Error("it has lost its values")
+		}
+		if end, ok := b.Deadline(); !ok || !end.Equal(time.Now().Add(time.Second)) {
+			t.Errorf("it ends at %s", end)
+		}
+		<-time.After(time.Second - 1)
+		synctest.Wait()
+		select {
+		case <-b.Done():
+			t.Error("it ends too early")
+		default:
+		}
+		if err := b.Err(); err != nil {
+			t.Errorf("too early: %v", err)
+		}
+		<-time.After(1)
+		synctest.Wait()
+		select {
+		case <-b.Done():
+		default:
+			t.Error("it does not end")
+		}
+		if err := b.Err(); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("over: %v", err)
+		}
+	})
+}
+
+// Contexts that others derive from it end with it.
+func TestBudgetEndsWhatIsDerived(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := budget.Until(t.Context(), time.Now().Add(time.Second))
+		defer b.Release()
+		derived, cancel := context.WithCancel(b)
+		defer cancel()
+		start := time.Now()
+		<-derived.Done()
+		if took := time.Since(start); took != time.Second || !errors.Is(derived.Err(), context.DeadlineExceeded) {
+			t.Errorf("it ends after %s with %v", took, derived.Err())
+		}
+	})
+}
+
+func TestWithin(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name       string
+		whole      time.Duration // 0 = not a Budget
+		part, want time.Duration
+	}{
+		{"sooner", 3 * time.Second, time.Second, time.Second},
+		{"later", time.Second, 3 * time.Second, time.Second},
+		{"of any context", 0, time.Second, time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				start, ctx := time.Now(), t.Context()
+				if tt.whole > 0 {
+					b := budget.Until(ctx, start.Add(tt.whole))
+					defer b.Release()
+					ctx = b
+				}
+				inner, release := budget.Within(ctx, start, tt.part)
+				defer release()
+				<-inner.Done()
+				if took := time.Since(start); took != tt.want {
+					t.Errorf("it ends after %s, want %s", took, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// What nobody waits for costs nothing but itself.
+func TestBudgetAllocates(t *testing.T) { //nolint:paralleltest // allocations of other tests would count
+	ctx := t.Context()
+	if n := testing.AllocsPerRun(100, func() {
+		b := budget.Until(ctx, time.Now().Add(time.Second))
+		if b.Err() != nil {
+			t.Error("over at once")
+		}
+		b.Release()
+	}); n > 1 {
+		t.Errorf("%.0f allocations, want 1 at most", n)
+	}
+}
