@@ -28,7 +28,7 @@ type Crowd struct {
 
 	mu    sync.Mutex
 	open  int
-	quiet *list.List // of *guest, of whom no whole request is there; who has been for the longest first
+	all   *list.List // of *guest; of those who are quiet, who has been for the longest comes first
 	told  time.Time  // when it was last logged that there is no room
 	since int        // how many were cut since then
 }
@@ -38,14 +38,15 @@ type guest struct {
 	net.Conn
 	crowd *Crowd
 	gone  bool
-	place *list.Element // in quiet; nil while he is answered
+	quiet bool          // no whole request of his is there
 	from  time.Time     // when he became quiet
+	place *list.Element // among all; nil before he is first quiet, and when he is gone
 }
 
 // NewCrowd makes a Crowd for one server, of at most so many connections.
 func NewCrowd(most int, log zerolog.Logger, r prometheus.Registerer) *Crowd {
 	f := promauto.With(r)
-	c := &Crowd{most: max(most, 1), log: log, freed: make(chan struct{}, 1), quiet: list.New()}
+	c := &Crowd{most: max(most, 1), log: log, freed: make(chan struct{}, 1), all: list.New()}
 	c.cut = f.NewCounter(prometheus.CounterOpts{
 		Name: "kefud_connections_cut_total", Help: "Idle connections closed to make room for others.",
 	})
@@ -73,7 +74,7 @@ func (c *Crowd) Attend(s *http.Server) {
 	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g, ok := r.Context().Value(guestKey{}).(*guest); ok {
 			c.mu.Lock()
-			c.rouse(g)
+			g.quiet = false
 			c.mu.Unlock()
 		}
 		next.ServeHTTP(w, r)
@@ -93,27 +94,41 @@ func (c *Crowd) note(conn net.Conn, state http.ConnState) {
 	case http.StateActive, http.StateIdle:
 		c.hush(g)
 	case http.StateHijacked, http.StateClosed:
-		c.rouse(g)
+		c.leave(g)
 	case http.StateNew: // he is quiet since he came
 	}
 }
 
 // hush notes that a guest is quiet from now on. Locked.
 func (c *Crowd) hush(g *guest) {
-	if g.place != nil {
-		c.quiet.MoveToBack(g.place)
-	} else if !g.gone {
-		g.place = c.quiet.PushBack(g)
+	switch {
+	case g.gone:
+		return
+	case g.place != nil:
+		c.all.MoveToBack(g.place)
+	default:
+		g.place = c.all.PushBack(g)
 	}
-	g.from = time.Now()
+	g.quiet, g.from = true, time.Now()
 }
 
-// rouse notes that he is not. Locked.
-func (c *Crowd) rouse(g *guest) {
+// leave takes a guest out. Locked.
+func (c *Crowd) leave(g *guest) {
 	if g.place != nil {
-		c.quiet.Remove(g.place)
+		c.all.Remove(g.place)
 		g.place = nil
 	}
+}
+
+// quietest is who has been quiet for the longest; nil if nobody is. Who is being
+// answered keeps his place, for that is soon over. Locked.
+func (c *Crowd) quietest() *guest {
+	for e := c.all.Front(); e != nil; e = e.Next() {
+		if g, _ := e.Value.(*guest); g.quiet { // nothing else is in it
+			return g
+		}
+	}
+	return nil
 }
 
 // Close ends the connection.
@@ -123,7 +138,7 @@ func (g *guest) Close() error {
 	if !g.gone {
 		g.gone = true
 		c.open--
-		c.rouse(g)
+		c.leave(g)
 	}
 	c.mu.Unlock()
 	err := g.Conn.Close() // before anybody counts on the descriptor
@@ -147,11 +162,7 @@ func (g *guest) CloseWrite() error {
 func (c *Crowd) Hush(d time.Duration) {
 	for {
 		c.mu.Lock()
-		front := c.quiet.Front()
-		var g *guest
-		if front != nil {
-			g, _ = front.Value.(*guest) // nothing else is in it
-		}
+		g := c.quietest()
 		late := g != nil && time.Since(g.from) >= d
 		c.mu.Unlock()
 		if !late {
@@ -166,17 +177,13 @@ func (c *Crowd) Hush(d time.Duration) {
 // now and then.
 func (c *Crowd) makeRoom(cause error) bool {
 	c.mu.Lock()
-	front := c.quiet.Front()
 	c.since++
 	if now := time.Now(); now.Sub(c.told) >= remindEvery {
 		c.log.Warn().Err(cause).Int("open", c.open).Int("most", c.most).Int(keyMissed, c.since-1).
 			Msg("too many connections: idle ones are closed to make room")
 		c.told, c.since = now, 0
 	}
-	var g *guest
-	if front != nil {
-		g, _ = front.Value.(*guest) // nothing else is in it
-	}
+	g := c.quietest()
 	late := g != nil && time.Since(g.from) >= courtesy
 	if late && unread(g.Conn) { // he has asked, and is about to be heard
 		c.hush(g)

@@ -19,7 +19,7 @@ func (s *Store) agents() int { return s.keys.partitions }
 type job struct {
 	op     string // its name in metrics and errors
 	place  int
-	script *redis.Script
+	script *program
 	names  []string // of keys
 	args   []any
 }

@@ -60,16 +60,14 @@ func (s *Store) receipt(r kefu.Receipt) (job, error) {
 	if r.Enter {
 		allowed, window = r.Allowance.AfterEnter, r.Allowance.AfterEnterWindow
 	}
-	p := s.keys.partition(r.Customer)
+	v := s.keys.visit(r.Customer, r.Key)
 	x := &received{
-		names: [7]string{
-			s.keys.push(r.Customer, r.Key), s.keys.customer(r.Customer), s.keys.lane(r.Customer), s.keys.lanes(p), s.keys.bucket(r.Customer),
-		},
-		at: millis(r.At), until: millis(r.At.Add(window)), idle: r.Idle.Milliseconds(), sticky: r.DefaultSticky.Milliseconds(),
-		entry: string(r.Default), reach: string(r.Reach), member: member(r.Customer),
+		names: [7]string{v.push, v.customer, v.lane, v.lanes, v.bucket},
+		at:    millis(r.At), until: millis(r.At.Add(window)), idle: r.Idle.Milliseconds(), sticky: r.DefaultSticky.Milliseconds(),
+		entry: string(r.Default), reach: string(r.Reach), member: v.member,
 	}
 	x.args = [17]any{&x.at, &x.idle, &x.entry, &x.sticky, &x.reach, allowed, &x.until, &x.member}
-	j := job{op: "receive", place: p, script: s.scripts.receive, names: x.names[:5], args: x.args[:8]}
+	j := job{op: "receive", place: v.partition, script: s.scripts.receive, names: x.names[:5], args: x.args[:8]}
 	greeting := []any{"", "", "", "", ""}
 	if r.Greeting != nil {
 		var err error
@@ -86,7 +84,7 @@ func (s *Store) receipt(r kefu.Receipt) (job, error) {
 		if err != nil {
 			return job{}, err
 		}
-		j.names = append(j.names, s.keys.said(r.Customer), s.keys.timers(p))
+		j.names = append(j.names, s.keys.said(r.Customer), s.keys.timers(v.partition))
 		j.args = append(j.args, "w", words, kefu.FromCustomer.Ref(r.Key), r.Keep.Milliseconds())
 	}
 	return j, nil

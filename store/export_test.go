@@ -122,3 +122,11 @@ var ErrRefused = errRefused
 func (s *Store) Thorough() {
 	s.scripts.receive = script("state", "rested", "unpack", "customer", "move", "owe", "await", "tell", "receive")
 }
+
+// VisitKeys are the keys of a push and the member of its customer as they are made
+// together, and each by itself.
+func (s *Store) VisitKeys(c kefu.CustomerID, m kefu.MessageKey) ([]string, []string) {
+	v, p := s.keys.visit(c, m), s.keys.partition(c)
+	return []string{v.push, v.customer, v.lane, v.lanes, v.bucket, v.member, s.keys.in(v.partition, "")},
+		[]string{s.keys.push(c, m), s.keys.customer(c), s.keys.lane(c), s.keys.lanes(p), s.keys.bucket(c), member(c), s.keys.in(p, "")}
+}

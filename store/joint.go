@@ -71,7 +71,7 @@ func (t *joint) run(ctx context.Context, j job) (any, error) {
 func (j *job) command(ctx context.Context) *redis.Cmd {
 	const first = 3 // "evalsha", the script and the number of keys stand before
 	args := make([]any, first, first+len(j.names)+len(j.args))
-	args[0], args[1], args[2] = "evalsha", j.script.Hash(), len(j.names)
+	args[0], args[1], args[2] = "evalsha", j.script.hash, len(j.names)
 	for i := range j.names {
 		args = append(args, &j.names[i])
 	}

@@ -13,16 +13,23 @@ var sources embed.FS
 
 // scripts are the programs that run inside Redis, one a file of folder lua.
 type scripts struct {
-	receive, settle, history, unserve *redis.Script
-	rest, walk, forget, allowed       *redis.Script
-	seat, release, refresh, vacate    *redis.Script
-	lease, finish, revive             *redis.Script
-	lead, younger, drop               *redis.Script
+	receive, settle, history, unserve *program
+	rest, walk, forget, allowed       *program
+	seat, release, refresh, vacate    *program
+	lease, finish, revive             *program
+	lead, younger, drop               *program
 
-	say, closing, overdue, hurry, mark *redis.Script
-	post, draw, drawn, withdraw        *redis.Script
-	hear, reply, leave                 *redis.Script
-	bind, announce, unbind             *redis.Script
+	say, closing, overdue, hurry, mark *program
+	post, draw, drawn, withdraw        *program
+	hear, reply, leave                 *program
+	bind, announce, unbind             *program
+}
+
+// A program is a script, and its hash as calls take it: made for each, it would be
+// allocated for each.
+type program struct {
+	*redis.Script
+	hash any
 }
 
 // constants are what scripts need not be told with every call. Times are in ms; those
@@ -71,7 +78,7 @@ func newScripts() scripts {
 
 // script joins a script and the fragments it needs, which come first, behind the
 // constants.
-func script(files ...string) *redis.Script {
+func script(files ...string) *program {
 	var b strings.Builder
 	b.WriteString(constants)
 	for _, name := range files {
@@ -81,5 +88,6 @@ func script(files ...string) *redis.Script {
 		}
 		b.Write(text)
 	}
-	return redis.NewScript(b.String())
+	p := redis.NewScript(b.String())
+	return &program{Script: p, hash: p.Hash()}
 }
