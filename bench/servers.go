@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -20,6 +19,8 @@ import (
 	"github.com/silenceper/wechat/v2/officialaccount/message"
 
 	"kefud/handler"
+	"kefud/internal/garbage"
+	"kefud/internal/sink"
 	"kefud/kefu"
 	"kefud/router"
 	codec "kefud/wechat"
@@ -37,6 +38,7 @@ func serve(name, addr string) error {
 	case "silenceper":
 		h = engine(silenceper())
 	case "memory-plain", "memory-safe":
+		garbage.Collect(context.Background()) // as kefud itself does
 		var err error
 		if h, err = memory(codec.Encryption(name[len("memory-"):])); err != nil {
 			return err
@@ -127,7 +129,7 @@ func memory(mode codec.Encryption) (http.Handler, error) {
 		}),
 		Historian: kept{}, Ready: func() handler.Readiness { return handler.Readiness{Ready: true} },
 		Token: func() string { return "" }, Budget: time.Second,
-		Logger: zerolog.New(io.Writer(os.Stderr)).With().Timestamp().Logger(), Registerer: registry, Gatherer: registry,
+		Logger: zerolog.New(sink.New(os.Stderr)).With().Timestamp().Logger(), Registerer: registry, Gatherer: registry,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("handler: %w", err)

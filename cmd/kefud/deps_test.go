@@ -44,6 +44,8 @@ var houses = []house{
 	{pkg: "kefud/wechat", may: []string{"kefud/kefu"}, reason: "wechat translates between WeChat's words and ours and knows nobody who uses them"},
 	{pkg: "kefud/internal/licences", reason: "licences lists what is built into the program, and is no part of it"},
 	{pkg: "kefud/internal/budget", reason: "budget is a context that ends; what ends with it is its user's business"},
+	{pkg: "kefud/internal/garbage", reason: "garbage knows the heap, and nothing of what is in it"},
+	{pkg: "kefud/internal/sink", reason: "sink passes lines on, whatever they say"},
 	{pkg: "kefud/internal/memo", reason: "memo is a map that fills itself; what is in it is its user's business"},
 	{pkg: "kefud/internal/redistest", reason: "redistest starts a Redis for anybody's tests, so it depends on nobody"},
 	{pkg: "kefud/internal/soak", reason: "soak says how long anybody's tests last, so it depends on nobody"},

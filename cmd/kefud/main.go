@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kefud/config"
+	"kefud/internal/sink"
 )
 
 // Set by the linker when a release is built.
@@ -44,8 +45,8 @@ func mainBy(now func() time.Time) {
 // run is the whole program, but for the process around it.
 func (p *program) run(ctx context.Context, args []string) int {
 	// Errors and every goroutine's log lines go the same way.
-	log := newSink(p.stderr)
-	defer log.close()
+	log := sink.New(p.stderr)
+	defer log.Close()
 	p.stderr, p.log = log, log
 	root := p.command()                       //nolint:contextcheck // cobra hands each command its context when it runs
 	root.SetArgs(append([]string{}, args...)) // nil would mean the arguments of the process
@@ -75,7 +76,7 @@ func usage(format string, args ...any) error { return &usageError{fmt.Errorf(for
 // program is what the commands share.
 type program struct {
 	stdout, stderr io.Writer
-	log            *sink // stderr, while the program runs
+	log            *sink.Sink // stderr, while the program runs
 	env            func(string) (string, bool)
 	now            func() time.Time
 	started        bool // the command line was understood; errors from now on are not about usage

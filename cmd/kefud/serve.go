@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kefud/config"
+	"kefud/internal/garbage"
 )
 
 const configHelp = "the configuration file; the one that ships explains every key"
@@ -44,7 +45,7 @@ changes nothing.`,
 
 func (p *program) serve(ctx context.Context, path string) error {
 	if _, set := p.env("GOGC"); !set {
-		collect(ctx)
+		garbage.Collect(ctx)
 	}
 	// From the very first: it ends a process that does not wait for it, and the start
 	// may take its time.
@@ -60,7 +61,7 @@ func (p *program) serve(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	p.log.register(s.registry)
+	p.log.Register(s.registry)
 	if err := s.store.Check(ctx); err != nil {
 		return errors.Join(&config.Error{File: path, Problems: []config.Problem{{
 			Key: "redis.partitions", Wrong: "does not fit what Redis holds: " + err.Error(), Right: "it is fixed with the first start",

@@ -16,6 +16,7 @@ import (
 
 	"kefud/config"
 	"kefud/internal/redistest"
+	"kefud/internal/sink"
 )
 
 const benchConfig = `
@@ -36,8 +37,8 @@ func BenchmarkServe(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	log := newSink(io.Discard)
-	defer log.close()
+	log := sink.New(io.Discard)
+	defer log.Close()
 	s, err := newServer(b.Context(), c, zerolog.New(log).Level(zerolog.InfoLevel).With().Timestamp().Logger())
 	if err != nil {
 		b.Fatal(err)

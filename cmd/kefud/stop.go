@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Stopping takes less than 10 s in all, which leaves sinkTime for the log: first
+// Stopping takes less than 10 s in all, which leaves the log's own time: first
 // nothing changes but that /readyz says no, for shutdown_delay; then the callbacks
 // under way are answered; then the workers end what they have in hand.
 const (

@@ -1,4 +1,4 @@
-package main
+package sink
 
 import (
 	"errors"
@@ -36,7 +36,7 @@ func TestSinkPassesOnInOrder(t *testing.T) {
 	t.Parallel()
 	w := &stuckWriter{open: make(chan struct{})}
 	close(w.open)
-	s := newSink(w)
+	s := New(w)
 	var want strings.Builder
 	line := make([]byte, 0, 16)
 	for i := range 1000 {
@@ -46,8 +46,8 @@ func TestSinkPassesOnInOrder(t *testing.T) {
 			t.Fatalf("Write = %d, %v", n, err)
 		}
 	}
-	s.close()
-	s.close()
+	s.Close()
+	s.Close()
 	if w.text.String() != want.String() || s.dropped.Load() != 0 {
 		t.Errorf("passed on %d bytes of %d, dropped %d", w.text.Len(), want.Len(), s.dropped.Load())
 	}
@@ -57,10 +57,10 @@ func TestSinkDropsAndCountsWhatFindsNoRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := &stuckWriter{open: make(chan struct{})}
-		s := newSink(w)
+		s := New(w)
 		const over = 1000
-		const held = sinkWrite/5 + 1 // lines that may be in the writer's hands, and the next
-		for range sinkLines + over {
+		const held = together/5 + 1 // lines that may be in the writer's hands, and the next
+		for range most + over {
 			if _, err := s.Write([]byte("line\n")); err != nil {
 				t.Fatal(err)
 			}
@@ -69,14 +69,14 @@ func TestSinkDropsAndCountsWhatFindsNoRoom(t *testing.T) {
 			t.Errorf("dropped %d, want %d to %d", got, over-held, over)
 		}
 		began := time.Now()
-		s.close()
-		if took := time.Since(began); took != sinkTime {
+		s.Close()
+		if took := time.Since(began); took != within {
 			t.Errorf("its end waits %s for a writer that is stuck", took)
 		}
 		close(w.open)
 		<-s.empty
-		if got := int64(strings.Count(w.text.String(), "line\n")) + s.dropped.Load(); got != sinkLines+over {
-			t.Errorf("passed on or dropped %d lines of %d", got, sinkLines+over)
+		if got := int64(strings.Count(w.text.String(), "line\n")) + s.dropped.Load(); got != most+over {
+			t.Errorf("passed on or dropped %d lines of %d", got, most+over)
 		}
 	})
 }
@@ -85,13 +85,13 @@ func TestSinkCountsWhatTheWriterRefuses(t *testing.T) {
 	t.Parallel()
 	w := &stuckWriter{open: make(chan struct{}), err: errors.New("no space left on device")}
 	close(w.open)
-	s := newSink(w)
+	s := New(w)
 	for range 3 {
 		if _, err := s.Write([]byte("line\n")); err != nil {
 			t.Errorf("Write = %v; nobody can do anything about it", err)
 		}
 	}
-	s.close()
+	s.Close()
 	if s.dropped.Load() != 3 {
 		t.Errorf("dropped %d, want 3", s.dropped.Load())
 	}
@@ -100,7 +100,7 @@ func TestSinkCountsWhatTheWriterRefuses(t *testing.T) {
 func TestSinkJoinsWhatWaits(t *testing.T) {
 	t.Parallel()
 	w := &stuckWriter{open: make(chan struct{})}
-	s := newSink(w)
+	s := New(w)
 	const lines = 1000
 	var want strings.Builder
 	for i := range lines {
@@ -110,13 +110,13 @@ func TestSinkJoinsWhatWaits(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	long := strings.Repeat("x", 2*sinkWrite) + "\n"
+	long := strings.Repeat("x", 2*together) + "\n"
 	want.WriteString(long)
 	if _, err := s.Write([]byte(long)); err != nil {
 		t.Fatal(err)
 	}
 	close(w.open)
-	s.close()
+	s.Close()
 	if w.text.String() != want.String() {
 		t.Errorf("passed on %d bytes of %d, or in another order", w.text.Len(), want.Len())
 	}

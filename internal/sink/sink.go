@@ -1,4 +1,5 @@
-package main
+// Package sink writes log lines without ever making who writes them wait.
+package sink
 
 import (
 	"bytes"
@@ -12,24 +13,24 @@ import (
 )
 
 const (
-	// sinkLines is how many lines wait for a reader that is behind: seconds of a
+	// most is how many lines wait for a reader that is behind: seconds of a
 	// busy server, and no more than a few MiB.
-	sinkLines = 8192
-	// sinkWrite is how many bytes of lines that wait go out in one write: as many as
+	most = 8192
+	// together is how many bytes of lines that wait go out in one write: as many as
 	// a pipe takes as a whole, whoever else writes to it (POSIX, PIPE_BUF on Linux).
-	sinkWrite = 4096
-	// sinkTime is how long the end of the process waits for the reader.
-	sinkTime = 300 * time.Millisecond
+	together = 4096
+	// within is how long the end of the process waits for the reader.
+	within = 300 * time.Millisecond
 )
 
-// A sink passes what is written to it on to a writer that may be slow, stuck or
+// A Sink passes what is written to it on to a writer that may be slow, stuck or
 // broken, in order and each as a whole, and never makes who writes wait: what
 // finds no room is dropped, and so is what the writer refuses. Nobody who answers
 // customers may hang on whoever reads the log.
 //
 // It is not zerolog's diode: that one learns what it dropped only when the reader
 // comes back, then drops everything that waits, and prints to stderr on its own.
-type sink struct {
+type Sink struct {
 	to      io.Writer
 	lines   chan []byte
 	dropped atomic.Int64
@@ -38,23 +39,23 @@ type sink struct {
 	empty   chan struct{} // closed when those that waited are passed on
 }
 
-// register makes the count of dropped lines a metric.
-func (s *sink) register(r prometheus.Registerer) {
+// Register makes the count of dropped lines a metric.
+func (s *Sink) Register(r prometheus.Registerer) {
 	promauto.With(r).NewCounterFunc(prometheus.CounterOpts{
 		Name: "kefud_log_lines_dropped_total", Help: "Log lines that stderr did not take: whoever reads it is too slow, or its disk is full.",
 	}, func() float64 { return float64(s.dropped.Load()) })
 }
 
-// newSink starts to pass on; close ends it.
-func newSink(to io.Writer) *sink {
-	s := &sink{to: to, lines: make(chan []byte, sinkLines), stopped: make(chan struct{}), empty: make(chan struct{})}
+// New starts to pass on; Close ends it.
+func New(to io.Writer) *Sink {
+	s := &Sink{to: to, lines: make(chan []byte, most), stopped: make(chan struct{}), empty: make(chan struct{})}
 	s.stop = sync.OnceFunc(func() { close(s.stopped) })
 	go s.pass()
 	return s
 }
 
 // Write takes a line. It never fails, and never waits.
-func (s *sink) Write(line []byte) (int, error) {
+func (s *Sink) Write(line []byte) (int, error) {
 	select {
 	case s.lines <- bytes.Clone(line):
 	default:
@@ -63,9 +64,9 @@ func (s *sink) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-func (s *sink) pass() {
+func (s *Sink) pass() {
 	defer close(s.empty)
-	text := make([]byte, 0, sinkWrite)
+	text := make([]byte, 0, together)
 	for {
 		select {
 		case line := <-s.lines:
@@ -84,7 +85,7 @@ func (s *sink) pass() {
 
 // put passes on a line and those that wait behind it, in writes of whole lines.
 // It gives back text, which it uses, for the next time.
-func (s *sink) put(text, line []byte) []byte {
+func (s *Sink) put(text, line []byte) []byte {
 	text = append(text, line...)
 	lines := int64(1)
 	for {
@@ -94,7 +95,7 @@ func (s *sink) put(text, line []byte) []byte {
 			s.write(text, lines)
 			return text
 		}
-		if len(text)+len(line) > sinkWrite {
+		if len(text)+len(line) > together {
 			s.write(text, lines)
 			text, lines = text[:0], 0
 		}
@@ -104,18 +105,18 @@ func (s *sink) put(text, line []byte) []byte {
 }
 
 // write counts as dropped what the writer refuses, and what it takes in part.
-func (s *sink) write(text []byte, lines int64) {
+func (s *Sink) write(text []byte, lines int64) {
 	if n, err := s.to.Write(text); err != nil {
 		whole := int64(bytes.Count(text[:min(n, len(text))], []byte("\n")))
 		s.dropped.Add(lines - min(whole, lines)) // there is nowhere to tell but the metric
 	}
 }
 
-// close passes on what waits, as far as that can be done in sinkTime.
-func (s *sink) close() {
+// Close passes on what waits, as far as that can be done in within.
+func (s *Sink) Close() {
 	s.stop()
 	select {
 	case <-s.empty:
-	case <-time.After(sinkTime):
+	case <-time.After(within):
 	}
 }

@@ -1,4 +1,5 @@
-package main
+// Package garbage says when garbage is collected.
+package garbage
 
 import (
 	"context"
@@ -17,13 +18,13 @@ const (
 	mostGarbage  = 400
 )
 
-func garbage(inUse uint64) int {
+func percent(inUse uint64) int {
 	return int(min(mostGarbage, max(leastGarbage, 100*room/max(inUse, 1))))
 }
 
-// collect sets when garbage is collected, and again after each time that it was, until
+// Collect sets when garbage is collected, and again after each time that it was, until
 // ctx ends.
-func collect(ctx context.Context) {
+func Collect(ctx context.Context) {
 	debug.SetGCPercent(mostGarbage)
 	afterEach(ctx, mostGarbage)
 }
@@ -37,7 +38,7 @@ func afterEach(ctx context.Context, last int) {
 		}
 		in := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
 		metrics.Read(in)
-		next := garbage(in[0].Value.Uint64() + in[1].Value.Uint64())
+		next := percent(in[0].Value.Uint64() + in[1].Value.Uint64())
 		if 10*max(next-last, last-next) > last {
 			debug.SetGCPercent(next)
 			last = next
