@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -23,8 +24,14 @@ const (
 	restRound = 10 * time.Minute
 	restBeat  = 5 * time.Second // a waking up costs more than what is done then
 	restBeats = int(restRound / restBeat)
-	restJobs  = 128              // in one round trip
 	restLead  = 10 * time.Second // of the replica that does it for all
+
+	// What is done at once, and what at most in one round trip: a round trip costs
+	// more than what is asked there, but who is found awake takes memory meanwhile.
+	restAtOnce = restBuckets/restBeats + 1 // buckets of each partition: those of a beat
+	restAsks   = 512                       // whether a bucket is there
+	restWalks  = 32                        // through a bucket
+	restJobs   = 128                       // for one customer
 )
 
 // Rest lets everybody rest who may as of now (Options.Now), forgets those whose
@@ -40,8 +47,8 @@ func (s *Store) Rest(ctx context.Context) (int, error) { return s.restAll(ctx, s
 // restAll is Rest that forgets those whose time was over at an instant.
 func (s *Store) restAll(ctx context.Context, over time.Time) (int, error) {
 	rested := 0
-	for bucket := range s.keys.buckets {
-		n, err := s.restBucket(ctx, bucket, over)
+	for from := 0; from < s.keys.buckets; from += restAtOnce {
+		n, err := s.restIn(ctx, from, min(from+restAtOnce, s.keys.buckets), over)
 		if rested += n; err != nil {
 			return rested, err
 		}
@@ -49,33 +56,59 @@ func (s *Store) restAll(ctx context.Context, over time.Time) (int, error) {
 	return rested, nil
 }
 
-// restBucket does the work of restAll in the buckets of a number, one of each
-// partition.
-func (s *Store) restBucket(ctx context.Context, bucket int, over time.Time) (int, error) {
+// restIn does the work of restAll in the buckets of a range of numbers, one of each
+// in each partition, the last number excluded. After an error it goes on with what
+// goes to Redis apart from what failed.
+func (s *Store) restIn(ctx context.Context, from, to int, over time.Time) (int, error) {
 	now := millis(s.now())
-	there := make([]*redis.IntCmd, s.keys.partitions)
-	err := s.do(ctx, "buckets", s.agents(), func(ctx context.Context) error {
-		_, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-			for p := range there {
-				there[p] = pipe.Exists(ctx, s.keys.rest(p, bucket))
-			}
-			return nil
-		})
-		return err
-	})
-	if err != nil {
-		return 0, err
+	buckets, err := s.filled(ctx, from, to)
+	rested, failed := 0, []error{err}
+	for some := range slices.Chunk(buckets, restWalks) {
+		n, err := s.walk(ctx, some, now, over)
+		rested, failed = rested+n, append(failed, err)
 	}
-	var walks []job
-	for p, cmd := range there {
-		if cmd.Val() == 1 {
-			walks = append(walks, job{
-				op: "walk", place: s.agents(), script: s.scripts.walk,
-				names: []string{s.keys.rest(p, bucket)}, args: []any{millis(over)},
-			})
+	return rested, errors.Join(failed...)
+}
+
+// filled gives the buckets of a range in which somebody is.
+func (s *Store) filled(ctx context.Context, from, to int) ([]string, error) {
+	all := make([]string, 0, (to-from)*s.keys.partitions)
+	for bucket := from; bucket < to; bucket++ {
+		for p := range s.keys.partitions {
+			all = append(all, s.keys.rest(p, bucket))
 		}
 	}
-	replies, err := s.runMany(ctx, walks)
+	var out []string
+	for some := range slices.Chunk(all, restAsks) {
+		there := make([]*redis.IntCmd, len(some))
+		err := s.do(ctx, "buckets", s.agents(), func(ctx context.Context) error {
+			_, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+				for i, bucket := range some {
+					there[i] = pipe.Exists(ctx, bucket)
+				}
+				return nil
+			})
+			return err
+		})
+		if err != nil {
+			return out, err // of a Redis that does not answer, the rest need not be asked
+		}
+		for i, bucket := range some {
+			if there[i].Val() == 1 {
+				out = append(out, bucket)
+			}
+		}
+	}
+	return out, nil
+}
+
+// walk lets everybody rest whom it finds in some buckets.
+func (s *Store) walk(ctx context.Context, buckets []string, now int64, over time.Time) (int, error) {
+	walks := make([]job, len(buckets))
+	for i, bucket := range buckets {
+		walks[i] = job{op: "walk", place: s.agents(), script: s.scripts.walk, names: []string{bucket}, args: []any{millis(over)}}
+	}
+	replies, err := s.runAll(ctx, walks)
 	if err != nil {
 		return 0, err
 	}
@@ -84,12 +117,17 @@ func (s *Store) restBucket(ctx context.Context, bucket int, over time.Time) (int
 		return 0, err
 	}
 	rested := 0
-	replies, err = s.runMany(ctx, jobs)
-	for _, reply := range replies {
-		n, _ := reply.(int64) // rest.lua returns nothing else
-		rested += int(n)
+	for some := range slices.Chunk(jobs, restJobs) {
+		replies, err := s.runAll(ctx, some)
+		if err != nil {
+			return rested, err
+		}
+		for _, reply := range replies {
+			n, _ := reply.(int64) // rest.lua returns nothing else
+			rested += int(n)
+		}
 	}
-	return rested, err
+	return rested, nil
 }
 
 // restJobs asks for everybody to rest whom walk.lua found awake.
@@ -111,20 +149,6 @@ func (s *Store) restJobs(walks []any, now int64) ([]job, error) {
 		}
 	}
 	return jobs, nil
-}
-
-// runMany runs jobs of one kind in as many round trips as it takes, and gives the
-// replies there were before an error.
-func (s *Store) runMany(ctx context.Context, jobs []job) ([]any, error) {
-	var out []any
-	for some := range slices.Chunk(jobs, restJobs) {
-		replies, err := s.runAll(ctx, some)
-		if err != nil {
-			return out, err
-		}
-		out = append(out, replies...)
-	}
-	return out, nil
 }
 
 // A rester lets customers rest, one replica for all.
@@ -164,9 +188,7 @@ func (r *rester) some(ctx context.Context, first, last int64) {
 	}
 	for beat := first; beat <= last; beat++ {
 		from, to := turns(r.keys.buckets, beat)
-		for bucket := from; bucket < to; bucket++ {
-			_, _ = r.restBucket(ctx, bucket, r.now())
-		}
+		_, _ = r.restIn(ctx, from, to, r.now())
 	}
 }
 

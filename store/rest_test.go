@@ -342,6 +342,23 @@ func testRestIsOneCommand(t *testing.T, b backend) {
 	check(1, "a look")
 }
 
+// Looking into all buckets of a beat takes as many round trips as it must: one for
+// which there are, and two for what is in up to 64 of them.
+func testRestInFewRoundTrips(t *testing.T, b backend) {
+	p := clocked(t, b)
+	p.s.Buckets(9) // of each partition
+	warm(t, p.s)
+	p.later(idle + time.Second)
+	customers := 3 * p.s.Partitions()
+	p.rests(customers)
+	sent := 0
+	p.s.Commands(func(string) { sent++ })
+	p.rests(0)
+	if customers > 64 || sent > 3 {
+		t.Errorf("%d round trips for %d customers, want 3 for up to 64", sent, customers)
+	}
+}
+
 // Whose time is over is forgotten.
 func testRestOver(t *testing.T, b backend) {
 	p := clocked(t, b)

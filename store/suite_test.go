@@ -228,6 +228,7 @@ var suite = []struct {
 	{"RestWakes", testRestWakes},
 	{"KeptAsThoroughly", testKeptAsThoroughly},
 	{"RestIsOneCommand", testRestIsOneCommand},
+	{"RestInFewRoundTrips", testRestInFewRoundTrips},
 	{"RestOver", testRestOver},
 	{"RestBefore", testRestBefore},
 	{"RestForget", testRestForget},
