@@ -146,6 +146,37 @@ func TestStopWaitsForTheSendInFlight(t *testing.T) {
 	})
 }
 
+// Where nothing is due any more, the queue that did not hear a verdict is looked at
+// all the same, or its failure would last in the State.
+func TestStateAfterAVerdictUntold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := newFakeQueue(t, 1)
+		d := greeting("shop", "a", "1")
+		d.Expires = time.Time{} // never, so that it is sent again an hour later
+		q.owe(0, d)
+		s := &fakeSender{answer: func(context.Context, kefu.CustomerID) error { return errDown }}
+		o, stop := run(t, Options{Queue: deafQueue{q}, Sender: s, Backoff: Backoff{Base: time.Hour, Cap: time.Hour}})
+		defer stop()
+		after(time.Second)
+		if o.State().OK {
+			t.Error("State().OK while the queue cannot be told")
+		}
+		after(20 * time.Second)
+		if got := o.State(); !got.OK {
+			t.Errorf("State() = %+v after the lease, want OK", got)
+		}
+	})
+}
+
+// deafQueue forgets a lane instead of finishing it.
+type deafQueue struct{ *fakeQueue }
+
+func (q deafQueue) Finish(_ context.Context, lane kefu.Lane, _ kefu.Verdict) error {
+	q.set(func() { delete(q.lanes, lane.Delivery.To) })
+	return errDown
+}
+
 func TestSendEndsWellInsideTheLease(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

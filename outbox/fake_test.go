@@ -26,6 +26,7 @@ type fakeQueue struct {
 
 	mu       sync.Mutex
 	lanes    map[kefu.CustomerID]*fakeLane
+	asked    int // for what is due
 	leases   int // requests
 	down     error
 	finishes int // requests
@@ -73,6 +74,33 @@ func (q *fakeQueue) set(f func()) {
 func (q *fakeQueue) Partitions() int  { return q.parts }
 func (q *fakeQueue) Wake() <-chan int { return q.wake }
 
+func (q *fakeQueue) Due(_ context.Context, at time.Time) []int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.asked++
+	var due []int
+	for part := range q.parts {
+		if q.down != nil || len(q.due(part, at)) > 0 {
+			due = append(due, part)
+		}
+	}
+	return due
+}
+
+// due gives a partition's lanes that are due, longest first.
+func (q *fakeQueue) due(part int, at time.Time) []*fakeLane {
+	var due []*fakeLane
+	for _, l := range q.lanes {
+		if l.part == part && len(l.owed) > 0 && !l.due.After(at) && !l.lease.After(at) {
+			due = append(due, l)
+		}
+	}
+	slices.SortFunc(due, func(a, b *fakeLane) int {
+		return cmp.Or(a.due.Compare(b.due), cmp.Compare(a.owed[0].To.User, b.owed[0].To.User))
+	})
+	return due
+}
+
 func (q *fakeQueue) Lease(_ context.Context, r kefu.LeaseRequest) ([]kefu.Lane, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -80,15 +108,7 @@ func (q *fakeQueue) Lease(_ context.Context, r kefu.LeaseRequest) ([]kefu.Lane, 
 	if q.down != nil {
 		return nil, q.down
 	}
-	var due []*fakeLane
-	for _, l := range q.lanes {
-		if l.part == r.Partition && len(l.owed) > 0 && !l.due.After(r.At) && !l.lease.After(r.At) {
-			due = append(due, l)
-		}
-	}
-	slices.SortFunc(due, func(a, b *fakeLane) int {
-		return cmp.Or(a.due.Compare(b.due), cmp.Compare(a.owed[0].To.User, b.owed[0].To.User))
-	})
+	due := q.due(r.Partition, r.At)
 	var got []kefu.Lane
 	for _, l := range due[:min(len(due), r.Max)] {
 		l.lease = r.At.Add(r.For)
@@ -265,6 +285,11 @@ func run(t *testing.T, opt Options) (*Outbox, func()) {
 	t.Helper()
 	if opt.Table == nil {
 		opt.Table = testTable(t)
+	}
+	if q, ok := opt.Queue.(interface {
+		Backlog(ctx context.Context) (kefu.Backlog, error)
+	}); ok {
+		opt.Backlog = q.Backlog
 	}
 	o := New(opt)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -28,13 +28,15 @@ type Queue interface {
 	// Partitions is how many there are; their numbers begin at 0.
 	Partitions() int
 	// Wake gives the number of a partition in which something came to be owed.
-	// It may lose some: every partition is looked at each second anyway.
+	// It may lose some: every partition is asked each second anyway.
 	Wake() <-chan int
+	// Due gives the partitions in which something is due, in one request, and all of
+	// them if it cannot tell: whoever leases there hears why.
+	Due(ctx context.Context, at time.Time) []int
 	// Lease takes lanes that have something due, at most as many as asked for.
 	Lease(ctx context.Context, r kefu.LeaseRequest) ([]kefu.Lane, error)
 	// Finish ends the lease of a lane.
 	Finish(ctx context.Context, l kefu.Lane, v kefu.Verdict) error
-	Backlog(ctx context.Context) (kefu.Backlog, error)
 }
 
 // A Sender sends to a customer, or to an agent in his chat. What its errors mean
@@ -51,10 +53,11 @@ type Witness interface {
 	Ended(ctx context.Context, d kefu.Delivery, v kefu.Verdict)
 }
 
-// Options is what an Outbox is made of. Queue, Sender and Table are required;
+// Options is what an Outbox is made of. Queue, Backlog, Sender and Table are required;
 // for the rest, zero means the default.
 type Options struct {
 	Queue   Queue
+	Backlog func(context.Context) (kefu.Backlog, error) // of Queue, for State and the gauges
 	Sender  Sender
 	Witness Witness            // nil = nobody
 	Table   func() *kefu.Table // never nil, cheap, safe for concurrent use
@@ -97,6 +100,7 @@ const untoldPartition = -2
 // An Outbox delivers. Its methods are safe for concurrent use.
 type Outbox struct {
 	queue       Queue
+	backlog     func(context.Context) (kefu.Backlog, error)
 	sender      Sender
 	witness     Witness
 	table       func() *kefu.Table
@@ -134,7 +138,7 @@ func New(opt Options) *Outbox {
 		opt.Now = time.Now
 	}
 	return &Outbox{
-		queue: opt.Queue, sender: opt.Sender, witness: opt.Witness, table: opt.Table,
+		queue: opt.Queue, backlog: opt.Backlog, sender: opt.Sender, witness: opt.Witness, table: opt.Table,
 		lease: opt.Lease, maxAttempts: opt.MaxAttempts, insist: opt.Insist, now: opt.Now,
 		backoff:   opt.Backoff.orDefault(),
 		askAgain:  Backoff{Base: 200 * time.Millisecond, Cap: 5 * time.Second},
@@ -184,12 +188,15 @@ func (o *Outbox) listen(ctx context.Context, parts []*partition) {
 	}
 }
 
-// tick has all partitions looked at, each second or so. All at once: for a process
-// with nothing to do, it is waking up that costs.
+// tick has partitions looked at in which something is due, each second or so. It asks
+// for all at once: for a process with nothing to do, it is round trips that cost.
 func (o *Outbox) tick(ctx context.Context, parts []*partition) {
 	for pause(ctx, jitter(lookEvery)) {
-		for _, p := range parts {
-			p.nudge()
+		within, cancel := context.WithTimeout(ctx, o.lease/3)
+		due := o.queue.Due(within, o.now())
+		cancel()
+		for _, p := range due {
+			parts[p].nudge()
 		}
 	}
 }
@@ -216,7 +223,7 @@ func (o *Outbox) measure(ctx context.Context) {
 func (o *Outbox) readBacklog(ctx context.Context) (kefu.Backlog, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.lease/3)
 	defer cancel()
-	b, err := o.queue.Backlog(ctx)
+	b, err := o.backlog(ctx)
 	if err != nil {
 		return kefu.Backlog{}, fmt.Errorf("read backlog: %w", err)
 	}

@@ -196,5 +196,6 @@ func (o *Outbox) tell(ctx context.Context, p *partition, lane kefu.Lane, v kefu.
 		}
 		pause(ctx, o.tellAgain.delay(try, 0))
 	}
+	p.nudge() // or it would fail until something is due there
 	return false
 }

@@ -22,12 +22,16 @@ const (
 	pause     = 500 * time.Millisecond // between tries; longer than lookEvery, so that it is seldom a caller who tries
 )
 
+// everywhere is the place of a call that goes to all partitions at once. It fails
+// with any node of a cluster, which says nothing of the others.
+func (s *Store) everywhere() int { return s.keys.partitions + 1 }
+
 // newBreakers makes a breaker for each place that can fail on its own: on a
-// cluster every partition, which is on one node of several.
+// cluster every partition, which is on one node of several, agents() and everywhere().
 func newBreakers(rdb redis.UniversalClient, partitions int) []*breaker {
 	n := 1
 	if _, cluster := rdb.(*redis.ClusterClient); cluster {
-		n = partitions + 1
+		n = partitions + 2
 	}
 	out := make([]*breaker, n)
 	for i := range out {

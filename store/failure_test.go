@@ -425,6 +425,9 @@ func TestClusterNodeLost(t *testing.T) {
 		return err != nil && strings.Contains(err.Error(), "not tried")
 	})
 	same(t, "dead partitions", dead(), lost)
+	if due := s.Due(t.Context(), start); len(due) != s.Partitions() {
+		t.Errorf("partitions %v may have something due, want all: nobody can tell", due)
+	}
 	until(t, "bad health", func() bool { return !s.Health().OK })
 	nodes[2].Resume()
 	until(t, "recovery", func() bool {

@@ -85,12 +85,36 @@ func (s *Store) due(ctx context.Context, r kefu.LeaseRequest) ([]string, error) 
 	var due []string
 	err := s.do(ctx, "due", r.Partition, func(ctx context.Context) error {
 		var err error
-		due, err = s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
-			Key: s.keys.lanes(r.Partition), ByScore: true, Start: "-inf", Stop: millis(r.At), Count: int64(r.Max),
-		}).Result()
+		due, err = s.rdb.ZRangeArgs(ctx, s.dueLanes(r.Partition, r.At, r.Max)).Result()
 		return err
 	})
 	return due, err
+}
+
+// Due gives the partitions in which something is due, and all of them if it cannot
+// tell: a lease tells why.
+func (s *Store) Due(ctx context.Context, at time.Time) []int {
+	first := make([]*redis.StringSliceCmd, s.keys.partitions)
+	err := s.do(ctx, "due_all", s.everywhere(), func(ctx context.Context) error {
+		_, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			for p := range first {
+				first[p] = pipe.ZRangeArgs(ctx, s.dueLanes(p, at, 1))
+			}
+			return nil
+		})
+		return err
+	})
+	var due []int
+	for p, cmd := range first {
+		if err != nil || len(cmd.Val()) > 0 {
+			due = append(due, p)
+		}
+	}
+	return due
+}
+
+func (s *Store) dueLanes(partition int, at time.Time, count int) redis.ZRangeArgs {
+	return redis.ZRangeArgs{Key: s.keys.lanes(partition), ByScore: true, Start: "-inf", Stop: millis(at), Count: int64(count)}
 }
 
 // Finish ends a lease. Sent, dropped and buried deliveries leave their lane,
@@ -157,7 +181,7 @@ func (s *Store) Backlog(ctx context.Context) (kefu.Backlog, error) {
 	lanes := make([]*redis.IntCmd, s.keys.partitions)
 	first := make([]*redis.ZSliceCmd, s.keys.partitions)
 	buried := make([]*redis.IntCmd, s.keys.partitions)
-	err := s.do(ctx, "backlog", s.agents(), func(ctx context.Context) error {
+	err := s.do(ctx, "backlog", s.everywhere(), func(ctx context.Context) error {
 		_, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 			for p := range lanes {
 				lanes[p] = pipe.ZCard(ctx, s.keys.lanes(p))

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -378,6 +379,37 @@ func testBacklog(t *testing.T, b backend) {
 	p.finish(q.one(), kefu.Verdict{Outcome: kefu.OutcomeRetry, Due: clock.Add(time.Millisecond)})
 	clock = start.Add(time.Second)
 	same(t, "leased and delayed", p.backlog(), kefu.Backlog{Lanes: 2})
+}
+
+// What is due in all partitions is asked for in one round trip.
+func testDue(t *testing.T, b backend) {
+	s := b.open(t)
+	p, q := newPerson(t, s, "p"), newPerson(t, s, "another")
+	due := func(after time.Duration, want ...*person) {
+		t.Helper()
+		var parts []int
+		for _, x := range want {
+			parts = append(parts, s.Partition(x.id))
+		}
+		slices.Sort(parts)
+		same(t, "due", s.Due(t.Context(), start.Add(after)), slices.Compact(parts))
+	}
+	due(time.Hour)
+	q.later(time.Second)
+	for _, x := range []*person{p, q} {
+		x.settle(x.push().Conversation, "", owing(x.notice("a"), x.notice("b")))
+	}
+	sent := 0
+	s.Commands(func(string) { sent++ })
+	due(-time.Millisecond)
+	due(0, p)
+	due(time.Second, p, q)
+	if sent != 3 {
+		t.Errorf("%d round trips, want 3", sent)
+	}
+	p.finish(p.one(), kefu.Verdict{Outcome: kefu.OutcomeRetry, Due: start.Add(time.Minute)})
+	due(time.Second, q)
+	due(time.Minute, p, q)
 }
 
 func testWake(t *testing.T, b backend) {

@@ -81,7 +81,7 @@ func (s *Store) filled(ctx context.Context, from, to int) ([]string, error) {
 	var out []string
 	for some := range slices.Chunk(all, restAsks) {
 		there := make([]*redis.IntCmd, len(some))
-		err := s.do(ctx, "buckets", s.agents(), func(ctx context.Context) error {
+		err := s.do(ctx, "buckets", s.everywhere(), func(ctx context.Context) error {
 			_, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 				for i, bucket := range some {
 					there[i] = pipe.Exists(ctx, bucket)

@@ -136,6 +136,7 @@ var suite = []struct {
 	{"RetryRefused", testRetryRefused},
 	{"RetryOnce", testRetryOnce},
 	{"Backlog", testBacklog},
+	{"Due", testDue},
 	{"Wake", testWake},
 	{"WrongDelivery", testWrongDelivery},
 	{"Lists", testLists},

@@ -111,7 +111,7 @@ func (s *server) assemble(c *config.Config, registry *prometheus.Registry) error
 		Now:     s.now, Logger: s.log, Registerer: registry,
 	})
 	s.outbox = outbox.New(outbox.Options{
-		Queue: s.store, Sender: s.client, Witness: s.relay, Table: table, Now: s.now, Logger: s.log, Registerer: registry,
+		Queue: s.store, Backlog: s.store.Backlog, Sender: s.client, Witness: s.relay, Table: table, Now: s.now, Logger: s.log, Registerer: registry,
 	})
 	s.router = router.New(router.Options{
 		Store: s.store, Seats: s.store, Board: s.board, Table: table, Relay: s.relay, Now: s.now, Budget: c.ReplyBudget,
