@@ -22,6 +22,9 @@ const (
 // Run moves conversations on whose agents have not answered in time, until ctx
 // ends; then it returns nil, after the hints on their way. It is called once.
 func (r *Relay) Run(ctx context.Context) error {
+	for ctx.Err() == nil && r.every() == never { // once, not in each partition: it is waking up that costs
+		_ = pause(ctx, never)
+	}
 	var loops sync.WaitGroup
 	for p := range r.Store.Partitions() {
 		loops.Go(func() { r.watch(ctx, p) })

@@ -193,6 +193,34 @@ func TestRunPace(t *testing.T) {
 	}
 }
 
+// A switchboard that a reload brings is seen to.
+func TestRunFromALaterSwitchboard(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, r := open(t)
+		s.now = time.Now
+		with, without := r.Table(), &kefu.Table{}
+		began := time.Now()
+		r.Table = func() *kefu.Table {
+			if time.Since(began) < time.Minute {
+				return without
+			}
+			return with
+		}
+		stop := running(t, r)
+		defer stop()
+		s.owe("a")
+		after(time.Minute - time.Second)
+		if n := s.asked("overdue"); n > 0 {
+			t.Errorf("asked %d times without a switchboard", n)
+		}
+		after(5 * time.Second)
+		if len(s.moves) != 1 {
+			t.Errorf("moved %+v, want the one who waits", s.moves)
+		}
+	})
+}
+
 // A store that fails is asked on, and told of now and then.
 func TestRunOutlastsTheStore(t *testing.T) {
 	t.Parallel()
