@@ -163,6 +163,13 @@ func (q *fakeQueue) Backlog(context.Context) (kefu.Backlog, error) {
 	return b, q.down
 }
 
+// questions is how often it was asked what is due.
+func (q *fakeQueue) questions() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.asked
+}
+
 func (q *fakeQueue) requests() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -62,9 +62,9 @@ func TestLooksEachSecondUnwoken(t *testing.T) {
 		if got := len(s.sent()); got != 16 {
 			t.Errorf("sent %d of 16 within a second and a quarter", got)
 		}
-		asked, leases := q.asked, q.requests()
+		asked, leases := q.questions(), q.requests()
 		after(10 * time.Second)
-		if n := q.asked - asked; n < 8 || n > 14 {
+		if n := q.questions() - asked; n < 8 || n > 14 {
 			t.Errorf("asked %d times in 10 s what is due, want about 10", n)
 		}
 		if n := q.requests() - leases; n != 0 {
