@@ -218,7 +218,7 @@ func (s *scaling) partitions(ctx context.Context) (string, error) {
 		return "", err
 	}
 	var w strings.Builder
-	w.WriteString("## Partitions\n\nEach kefud process looks into each partition once a second for what has come due. One process that has nothing else to do, and the same under load (known customers):\n\n" +
+	w.WriteString("## Partitions\n\nEach kefud process asks once a second, in one round trip, in which partitions something has come due. One process that has nothing else to do, and the same under load (known customers):\n\n" +
 		"| partitions | idle: commands/s, those in scripts as well | kefud, % of a core | Redis, % of a core | under load: CPU µs a push, kefud | Redis |\n|---|---|---|---|---|---|\n")
 	for i, t := range sites {
 		idly := func(format string, f func(load) float64) string { return spanOf(idle[i], format, f) }
