@@ -13,7 +13,7 @@ local function kept()
   local v, il, ku, ei, mi = terms(h[2])
   local now, idle, sticky = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(es) or 0
   local gap, keep = now - since, tonumber(ku) or 0
-  if il ~= ARGV[2] or gap > idle or se ~= e then return end
+  if il ~= ARGV[2] or gap > idle or se ~= ' ' and se ~= e then return end
   if ow == '' and bo ~= '' or ow ~= '' and (sticky <= 0 or gap > sticky) then return end
   if keep < now + idle or keep < now + sticky or keep < tonumber(ARGV[7]) then return end
 

@@ -9,14 +9,16 @@ local PLACE, TERMS = '^(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.*)$', '
 local function place(s) return string.match(s, PLACE) end
 local function terms(t) return string.match(t, TERMS) end
 
--- split sets the parts of c.s and c.t as fields of c.
+-- split sets the parts of c.s and c.t as fields of c. For se, a space, which no
+-- entry is named, stands for e.
 local function split(c)
   c.e, c.es, c.et, c.a, c.g, c.ow, c.bo, c.se, c.st = place(c.s)
+  if c.se == ' ' then c.se = c.e end
   c.v, c.il, c.ku, c.ei, c.mi, c.n, c.dn, c.at = terms(c.t)
 end
 
 -- joined is the reverse of split.
 local function joined(c)
-  return table.concat({c.e, c.es, c.et, c.a, c.g, c.ow, c.bo, c.se, c.st}, '\n'),
+  return table.concat({c.e, c.es, c.et, c.a, c.g, c.ow, c.bo, c.se == c.e and ' ' or c.se, c.st}, '\n'),
     table.concat({c.v, c.il, c.ku, c.ei, c.mi, c.n, c.dn, c.at}, '\n')
 end
