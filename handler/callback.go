@@ -62,7 +62,7 @@ func (h *handler) callback(c *gin.Context) {
 	}
 	// WeChat hanging up must not undo half a decision, so its going away is not ours.
 	ctx := budget.Until(c.Request.Context(), start.Add(forRoute(h.Budget)))
-	defer ctx.Release()
+	defer ctx.Cancel()
 	decision := h.Router.Route(ctx, push.Message)
 	body, contentType := seal(codec, push, &decision)
 	h.part(c) // the end may have begun meanwhile

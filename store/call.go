@@ -104,8 +104,8 @@ func (s *Store) guarded(ctx context.Context, now time.Time, b *breaker, f func(c
 	if !b.allow(now) {
 		return errRefused
 	}
-	within, release := budget.Within(ctx, now, s.timeout)
-	defer release()
+	within, cancel := budget.Within(ctx, now, s.timeout)
+	defer cancel()
 	err := s.lay(within)
 	if err == nil {
 		err = f(within)

@@ -4,81 +4,98 @@ package budget
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
-// A Budget is a context that ends at an instant and by nothing else: not with the
+// A Budget is a context that ends at an instant, or when it is canceled; not with the
 // context whose values it has. Unlike those of package context it makes a timer and a
 // channel only for who waits for its end, and most work is done before anybody does.
 type Budget struct {
 	context.Context //nolint:containedctx // it is one itself; of this one its values count
 
-	end  time.Time
-	over atomic.Bool
+	end time.Time
 
 	mu    sync.Mutex
+	err   error
+	over  bool          // done, if anybody has asked for it, is closed
 	done  chan struct{} // nil = nobody has asked yet
 	timer *time.Timer
 }
 
-// Until makes a Budget with the values of ctx. Its user calls Release when the work is
+// Until makes a Budget with the values of ctx. Its user calls Cancel when the work is
 // done.
 func Until(ctx context.Context, end time.Time) *Budget {
 	return &Budget{Context: ctx, end: end}
 }
 
-// Within gives ctx an end, at the latest after so long. What it returns ends when ctx
-// does, too, and is released by the function.
-func Within(ctx context.Context, now time.Time, d time.Duration) (context.Context, func()) {
+// Within gives a part of the work of ctx an end after so long, or at that of ctx if that
+// is sooner. Of a Budget's work it ends at an instant as well, and with the function.
+func Within(ctx context.Context, now time.Time, d time.Duration) (context.Context, context.CancelFunc) {
 	b, ok := ctx.(*Budget)
 	if !ok {
 		return context.WithTimeout(ctx, d)
 	}
 	end := now.Add(d)
 	if !end.Before(b.end) {
-		return b, func() {} // it is released by whoever made it
+		return b, func() {} // it is canceled by whoever made it
 	}
 	inner := Until(b.Context, end)
-	return inner, inner.Release
+	return inner, inner.Cancel
 }
 
-// Deadline returns the end.
+// Deadline returns the instant.
 func (b *Budget) Deadline() (time.Time, bool) { return b.end, true }
 
-// Err returns context.DeadlineExceeded from the end on.
+// Err returns context.DeadlineExceeded from the instant on, and context.Canceled if it
+// was canceled before.
 func (b *Budget) Err() error {
-	if b.over.Load() || !time.Now().Before(b.end) {
-		return context.DeadlineExceeded
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err == nil && !time.Now().Before(b.end) {
+		b.err = context.DeadlineExceeded
 	}
-	return nil
+	return b.err
 }
 
-// Done is closed at the end, unless the Budget was released before.
+// Done is closed at the end.
 func (b *Budget) Done() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.done == nil {
-		b.done = make(chan struct{})
-		b.timer = time.AfterFunc(time.Until(b.end), func() {
-			b.over.Store(true)
-			close(b.done)
-		})
+	if b.done != nil {
+		return b.done
+	}
+	b.done = make(chan struct{})
+	if b.over {
+		close(b.done)
+	} else {
+		b.timer = time.AfterFunc(time.Until(b.end), func() { b.finish(context.DeadlineExceeded) })
 	}
 	return b.done
 }
 
-// AfterFunc has package context end its own contexts with this one, without a
+// AfterFunc has package context end its own contexts at the instant, without a
 // goroutine that waits for it.
 func (b *Budget) AfterFunc(f func()) func() bool {
 	return time.AfterFunc(time.Until(b.end), f).Stop
 }
 
-// Release lets go of the timer. Nobody may wait for Done after that.
-func (b *Budget) Release() {
+// Cancel ends it now, and lets go of the timer.
+func (b *Budget) Cancel() { b.finish(context.Canceled) }
+
+func (b *Budget) finish(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.over {
+		return
+	}
+	b.over = true
+	if b.err == nil {
+		b.err = err
+	}
 	if b.timer != nil {
 		b.timer.Stop()
+	}
+	if b.done != nil {
+		close(b.done)
 	}
 }

@@ -17,7 +17,7 @@ func TestBudgetEndsAtItsInstantAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		parent, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "value"))
 		b := budget.Until(parent, time.Now().Add(time.Second))
-		defer b.Release()
+		defer b.Cancel()
 		cancel()
 		if b.Value(key{}) != "value" {
 			t.Error("it has lost its values")
@@ -53,7 +53,7 @@ func TestBudgetEndsWhatIsDerived(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := budget.Until(t.Context(), time.Now().Add(time.Second))
-		defer b.Release()
+		defer b.Cancel()
 		derived, cancel := context.WithCancel(b)
 		defer cancel()
 		start := time.Now()
@@ -81,11 +81,11 @@ func TestWithin(t *testing.T) {
 				start, ctx := time.Now(), t.Context()
 				if tt.whole > 0 {
 					b := budget.Until(ctx, start.Add(tt.whole))
-					defer b.Release()
+					defer b.Cancel()
 					ctx = b
 				}
-				inner, release := budget.Within(ctx, start, tt.part)
-				defer release()
+				inner, cancel := budget.Within(ctx, start, tt.part)
+				defer cancel()
 				<-inner.Done()
 				if took := time.Since(start); took != tt.want {
 					t.Errorf("it ends after %s, want %s", took, tt.want)
@@ -103,8 +103,28 @@ func TestBudgetAllocates(t *testing.T) { //nolint:paralleltest // allocations of
 		if b.Err() != nil {
 			t.Error("over at once")
 		}
-		b.Release()
+		b.Cancel()
 	}); n > 1 {
 		t.Errorf("%.0f allocations, want 1 at most", n)
+	}
+}
+
+// Who waits, from before or after, learns that it was canceled.
+func TestBudgetCanceled(t *testing.T) {
+	t.Parallel()
+	for _, waits := range []string{"before", "after"} {
+		t.Run(waits, func(t *testing.T) {
+			t.Parallel()
+			b := budget.Until(t.Context(), time.Now().Add(time.Hour))
+			if waits == "before" {
+				_ = b.Done()
+			}
+			b.Cancel()
+			b.Cancel()
+			<-b.Done()
+			if err := b.Err(); !errors.Is(err, context.Canceled) {
+				t.Errorf("it ended with %v", err)
+			}
+		})
 	}
 }
