@@ -254,7 +254,7 @@ func TestSendImageRemembers(t *testing.T) {
 		{"a number", "%d", 60 * time.Hour},
 		{"a text", `"%d"`, 60 * time.Hour},
 		{"none", "null", 60 * time.Hour},
-		{"no number", `"xxx"`, 60 * time.Hour},
+		{"no number", `"soon"`, 60 * time.Hour},
 		{"in the future", "99999999999", 60 * time.Hour},
 		{"in the past", fmt.Sprint(newFakeAPIClock().Now().Add(-50 * time.Hour).Unix()), 10 * time.Hour},
 		{"long past", "1", 0},

@@ -122,8 +122,8 @@ func TestRelayTellsWhyAnAnswerWasNotDelivered(t *testing.T) {
 	}
 }
 
-// When WeChat says that the customer may be sent no more for now, the answer is
-// kept for him like any other.
+// When WeChat says that the customer may be sent no more until he writes, the answer
+// is kept for him like any other.
 func TestRelayKeepsAnAnswerThatWeChatDoesNotTakeNow(t *testing.T) {
 	t.Parallel()
 	onRedis(t, func(t *testing.T, redis *redistest.Server) {

@@ -69,7 +69,7 @@ func TestRelayGivesWayToTheDeskAndGetsTheCustomerBack(t *testing.T) {
 		broken simulator.APIBreak
 		has    bool // the agent has what the desk has, too
 	}{
-		{"refused for now", simulator.APIBreak{ErrCode: -1}, false},
+		{"refused, to be tried again", simulator.APIBreak{ErrCode: -1}, false},
 		{"reset", simulator.APIBreak{Reset: true}, false},
 		{"reset too late", simulator.APIBreak{Reset: true, Late: true}, true},
 		{"a page", simulator.APIBreak{Status: 502}, false},
