@@ -1,6 +1,7 @@
 -- Fragment: the quick way of receive.lua, for most pushes: a message in a conversation
 -- that stays with its agent, whom WeChat reaches, at the entry where the customer is.
--- It does what receive.lua would, with a fraction of the work. Needs constants, state.lua.
+-- It does what receive.lua would, with a fraction of the work. Needs constants, state.lua,
+-- reach.lua.
 
 -- kept returns what receive.lua returns; nil, with nothing changed, if this push is
 -- for receive.lua itself.
@@ -17,10 +18,8 @@ local function kept()
   if ow == '' and bo ~= '' or ow ~= '' and (sticky <= 0 or gap > sticky) then return end
   if keep < now + idle or keep < now + sticky or keep < tonumber(ARGV[7]) then return end
 
-  local _, from = string.find(ARGV[5], ' ' .. holds .. '=', 1, true)
-  if not from then return end
-  local way, account = string.match(ARGV[5], '(.)(%S*)', from + 1)
-  if way == 'R' then return end
+  local way, account = reached(ARGV[5], holds)
+  if not way or way == 'R' then return end
   local answer = way .. holds .. ' ' .. account
   if not redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. answer, 'PX', PUSH_TTL, 'NX') then
     return '=' .. (redis.call('GET', KEYS[1]) or ARGV[1])
@@ -31,6 +30,7 @@ local function kept()
     held, refresh = ARGV[1], '1'
     redis.call('HSET', KEYS[2], 'sa', held)
   end
+  -- What follows the first three is what view of customer.lua would give.
   return table.concat({answer, refresh, '0', e, a, g, ow, bo, holds, st == '1' and '1' or '0', '1', holds, ei, v, held, mi, turn}, '\n')
 end
 

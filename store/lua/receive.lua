@@ -1,5 +1,5 @@
 -- receive records a push, brings the customer's hash up to it, and answers it
--- at once if the conversation stays with its agent. Needs constants, state.lua, kept.lua, rested.lua, unpack.lua, customer.lua, move.lua, owe.lua, await.lua, tell.lua.
+-- at once if the conversation stays with its agent. Needs constants, state.lua, reach.lua, kept.lua, rested.lua, unpack.lua, customer.lua, move.lua, owe.lua, await.lua, tell.lua.
 --
 -- What few pushes need is given only with them: each argument costs as much as a line of this.
 --
@@ -27,12 +27,9 @@ end
 
 local answer, way = '', nil
 if not over and holds ~= '' and c.se == entry and (agent == '' or agent == holds) and (group == '' or group == c.g) then
-  local _, from = string.find(ARGV[5], ' ' .. holds .. '=', 1, true)
-  if from then
-    local account
-    way, account = string.match(ARGV[5], '(.)(%S*)', from + 1)
-    answer = enter and 'S' .. holds .. ' ' or way .. holds .. ' ' .. account
-  end
+  local account
+  way, account = reached(ARGV[5], holds)
+  if way then answer = enter and 'S' .. holds .. ' ' or way .. holds .. ' ' .. account end
 end
 -- The first write: a push seen before changes nothing.
 if not redis.call('SET', KEYS[1], answer == '' and ARGV[1] or ARGV[1] .. ' ' .. answer, 'PX', PUSH_TTL, 'NX') then
