@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,6 +40,9 @@ type guest struct {
 	quiet bool          // no whole request of his is there
 	from  time.Time     // when he became quiet
 	place *list.Element // among all; nil before he is first quiet, and when he is gone
+
+	reads, writes patience
+	put           atomic.Bool // the next byte was asked for alone, and put off
 }
 
 // NewCrowd makes a Crowd for one server, of at most so many connections.
