@@ -33,17 +33,25 @@ func (s *Store) Receive(ctx context.Context, r kefu.Receipt) (kefu.Received, err
 	answer, text, _ := strings.Cut(text, "\n")
 	refreshes, text, _ := strings.Cut(text, "\n")
 	owed, text, _ := strings.Cut(text, "\n")
-	v := parseView(text)
+	var v view
+	if owed == quick {
+		v = parseKept(text)
+	} else {
+		v = parseView(text)
+	}
 	got := kefu.Received{Conversation: v.conversation(), First: r.At, Answer: parseAnswer(answer), Turn: v.turn()}
 	got.Kept = got.Answer.Decided()
 	if refreshes == "1" {
 		s.refresher.ask(refresh{customer: r.Customer, agent: got.Serving, at: r.At, idle: r.Idle, version: got.Version})
 	}
-	if owed != "0" {
+	if owed != "0" && owed != quick {
 		s.wakeUp(j.place)
 	}
 	return got, nil
 }
+
+// quick stands in the place of deliveries in what kept.lua returns, which writes none.
+const quick = "q"
 
 // received is what a call of receive.lua needs, in one piece of memory: there is one
 // for every push.

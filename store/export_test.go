@@ -120,7 +120,7 @@ var ErrRefused = errRefused
 
 // Thorough has Receive do without the quick way of kept.lua.
 func (s *Store) Thorough() {
-	s.scripts.receive = script("state", "reach", "rested", "unpack", "customer", "move", "owe", "await", "tell", "receive")
+	s.scripts.receive = script("reach", "state", "rested", "unpack", "customer", "move", "owe", "await", "tell", "receive")
 }
 
 // VisitKeys are the keys of a push and the member of its customer as they are made

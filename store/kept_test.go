@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,4 +93,83 @@ func filled(p *person) map[string]string {
 		}
 	}
 	return hash
+}
+
+// Both ways keep a conversation as long as each other, too: while it goes on for hours,
+// with an owner who is his for shorter or longer, and allowances that change.
+func testKeptForHours(t *testing.T, b backend) {
+	const pushes, pause = 14, 25 * time.Minute
+	who, quick, thorough := 0, b.open(t), b.open(t)
+	thorough.Thorough()
+	for _, lasts := range []time.Duration{0, 5 * time.Second, sticky, 3 * sticky} {
+		for _, a := range []kefu.AgentID{"wang", ""} {
+			for _, borrowed := range []int{0, 1} {
+				for _, window := range []time.Duration{time.Minute, sticky, 4 * sticky} {
+					who++
+					user := fmt.Sprint("u", who)
+					one, two := newPerson(t, quick, user), newPerson(t, thorough, user)
+					for i := range pushes {
+						for _, p := range []*person{one, two} {
+							p.later(pause)
+							got := p.push(func(r *kefu.Receipt) {
+								r.DefaultSticky, r.Allowance.AfterMessageWindow = lasts, window
+								if i > pushes/2 {
+									r.Allowance.AfterMessageWindow = 5 * window
+								}
+							})
+							if i == 0 {
+								p.settle(got.Conversation, "wang", owner(a, borrowed), func(st *kefu.Settlement) { st.Sticky = lasts })
+							}
+						}
+						same(t, fmt.Sprintf("lasting %s, owner %q, borrowed %d, window %s, push %d: the hash", lasts, a, borrowed, window, i),
+							filled(one), filled(two))
+					}
+				}
+			}
+		}
+	}
+}
+
+// A customer whose hash is as it was written before there was a q goes on as others do.
+func testKeptEarlier(t *testing.T, b backend) {
+	const steps, conversations = 40, 6
+	for seed := range uint64(conversations) {
+		now, earlier := newPerson(t, b.open(t), "u1"), newPerson(t, b.open(t), "u1")
+		ones, twos := rand.New(rand.NewPCG(seed, 2)), rand.New(rand.NewPCG(seed, 2))
+		rewritten := 0
+		for i := range steps {
+			if rewrite(earlier) {
+				rewritten++
+			}
+			what, want := chance(now, ones)
+			_, got := chance(earlier, twos)
+			same(t, fmt.Sprintf("seed %d, step %d: %s", seed, i, what), got, want)
+			same(t, fmt.Sprintf("seed %d, step %d: %s: the conversation", seed, i, what), earlier.conversation(), now.conversation())
+			if t.Failed() {
+				return
+			}
+		}
+		if rewritten < steps/2 {
+			t.Errorf("seed %d: the hash was rewritten %d times of %d", seed, rewritten, steps)
+		}
+	}
+}
+
+// rewrite puts what stands in q into t, where it was before, if there is a q.
+func rewrite(p *person) bool {
+	p.Helper()
+	hash, key := filled(p), p.s.CustomerKey(p.id)
+	q := strings.Split(hash["q"], " ")
+	if len(q) != 3 {
+		return false
+	}
+	version, rest, _ := strings.Cut(hash["t"], "\n")
+	kept, idle := q[1]+"000", q[2]
+	if err := p.s.Client().HSet(p.Context(), key, "t", strings.Join([]string{version, idle, kept, rest}, "\n")).Err(); err != nil {
+		p.Fatal(err)
+	}
+	if err := p.s.Client().HDel(p.Context(), key, "q").Err(); err != nil {
+		p.Fatal(err)
+	}
+	return true
 }

@@ -113,7 +113,7 @@ import (
 //
 // The fields of a customer, all of them optional. They stand in his hash by themselves if what
 // is around them changes without them: lp sv sa rc mn mu en eu hl rm re aw o:<entry>. All others are
-// lines of its fields s and t, as state.lua writes them.
+// parts of its fields s, t and q, as state.lua writes them.
 //
 //	e  the present entry            et 1 = a tag brought it     es its sticky, ms
 //	ei when he came to it, or began a new conversation

@@ -312,10 +312,9 @@ func testRestWakes(t *testing.T, b backend) {
 			w.both("what is owed", func(p *person) any { return p.owedOf(kefu.OwedWaiting) })
 			w.both("the hash", func(p *person) any {
 				hash := filled(p)
-				const until = 2 // ku's line of t, which is rounded
-				if parts := strings.Split(hash["t"], "\n"); len(parts) > until {
-					parts[until] = ""
-					hash["t"] = strings.Join(parts, "\n")
+				const until, idle = 10, 22 // where ku, which is rounded, and il begin
+				if q := hash["q"]; len(q) > idle {
+					hash["q"] = fmt.Sprintf("calm %t, idle %s", strings.Trim(q[:until], "0") != "", q[idle:])
 				}
 				return hash
 			})

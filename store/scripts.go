@@ -39,7 +39,7 @@ var constants = fmt.Sprintf("local PUSH_TTL, LANE_TTL, SLACK = '%d', '%d', %d\n"
 
 func newScripts() scripts {
 	return scripts{
-		receive: script("state", "reach", "kept", "rested", "unpack", "customer", "move", "owe", "await", "tell", "receive"),
+		receive: script("reach", "kept", "state", "rested", "unpack", "customer", "move", "owe", "await", "tell", "receive"),
 		settle:  script("rested", "unpack", "state", "customer", "owe", "await", "tell", "settle"),
 		history: script("rested", "unpack", "state", "customer", "history"),
 		unserve: script("rested", "unpack", "state", "customer", "unserve"),

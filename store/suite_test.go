@@ -228,6 +228,8 @@ var suite = []struct {
 	{"RestFull", testRestFull},
 	{"RestWakes", testRestWakes},
 	{"KeptAsThoroughly", testKeptAsThoroughly},
+	{"KeptEarlier", testKeptEarlier},
+	{"KeptForHours", testKeptForHours},
 	{"RestIsOneCommand", testRestIsOneCommand},
 	{"RestInFewRoundTrips", testRestInFewRoundTrips},
 	{"RestOver", testRestOver},

@@ -21,6 +21,26 @@ func parseView(text string) view {
 	return v
 }
 
+// parseKept reads what kept.lua returns behind its answer: who holds the seat, since
+// when, the turn, and the fields s and t of the customer's hash, in a conversation that
+// is live.
+func parseKept(text string) view {
+	var holds, held, turn string
+	holds, text, _ = strings.Cut(text, "\n")
+	held, text, _ = strings.Cut(text, "\n")
+	turn, text, _ = strings.Cut(text, "\n")
+	var s [9]string // entry, sticky, tagged, asked agent, asked group, owner, borrowed, where he serves, standing
+	for i := range s {
+		s[i], text, _ = strings.Cut(text, "\n")
+	}
+	version, text, _ := strings.Cut(text, "\n")
+	entered, text, _ := strings.Cut(text, "\n")
+	missed, _, _ := strings.Cut(text, "\n")
+	return view{[viewFields]string{
+		s[0], s[3], s[4], s[5], s[6], holds, s[8], "1", holds, entered, version, held, missed, turn,
+	}}
+}
+
 // conversation reads only the conversation of a view.
 func conversation(text string) kefu.Conversation {
 	v := parseView(text)

@@ -4,7 +4,7 @@
 local BLANK = {__index = function() return '' end}
 
 -- What is a field of the hash by itself, as are those that begin with o:. All else
--- is part of s and t.
+-- is part of s, t and q.
 local APART = {lp = true, sv = true, sa = true, rc = true, mn = true, mu = true, en = true, eu = true, hl = true, rm = true, re = true, aw = true}
 local function apart(name) return APART[name] or string.sub(name, 1, 2) == 'o:' end
 
@@ -15,7 +15,7 @@ local function open(key, bucket, member)
   local c = setmetatable({
     e = '', es = '', et = '', ei = '', a = '', g = '', ow = '', bo = '', sv = '', se = '', st = '', v = '', sa = '', lp = '', il = '',
     mn = '', mu = '', en = '', eu = '', n = '', dn = '', ku = '', rc = '', hl = '', aw = '', at = '', mi = '',
-    s = '', t = '', key = key, bucket = bucket, member = member, writes = {}, changed = false, restated = false, before = '', absent = false,
+    s = '', t = '', q = '', key = key, bucket = bucket, member = member, writes = {}, changed = false, restated = false, before = '', absent = false,
   }, BLANK)
   local all = redis.call('HGETALL', key)
   for i = 1, #all, 2 do c[all[i]] = all[i + 1] end
@@ -52,8 +52,8 @@ local function write(c)
     if apart(name) then all[n + 1], all[n + 2], n = name, c[name], n + 2 end
   end
   if c.restated or c.before ~= '' then
-    local s, t = joined(c)
-    all[n + 1], all[n + 2], all[n + 3], all[n + 4] = 's', s, 't', t
+    local s, t, q = joined(c)
+    all[n + 1], all[n + 2], all[n + 3], all[n + 4], all[n + 5], all[n + 6] = 's', s, 't', t, 'q', q
   end
   redis.call('HSET', c.key, unpack(all))
 end

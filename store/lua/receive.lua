@@ -1,5 +1,5 @@
 -- receive records a push, brings the customer's hash up to it, and answers it
--- at once if the conversation stays with its agent. Needs constants, state.lua, reach.lua, kept.lua, rested.lua, unpack.lua, customer.lua, move.lua, owe.lua, await.lua, tell.lua.
+-- at once if the conversation stays with its agent. Needs constants, reach.lua, kept.lua, state.lua, rested.lua, unpack.lua, customer.lua, move.lua, owe.lua, await.lua, tell.lua.
 --
 -- What few pushes need is given only with them: each argument costs as much as a line of this.
 --
@@ -10,7 +10,7 @@
 --       words of the customer, if a relay may bring them: 9 'w', 10 words ('' = none), 11 what they are known by,
 --                       12 keep transcripts for ms (0 = as short as may be)
 -- Returns '=' and the record for a push seen before, else, each on a line, answer ('' = not kept),
---         '1' = refresh the seat, deliveries written, and the view; one text, as with the view itself
+--         '1' = refresh the seat, deliveries written, and the view; one text, as with the view itself; or what kept.lua returns
 local now, idle, enter = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[9] == 'e'
 local asked, agent, group = '', '', ''
 if enter then asked, agent, group = ARGV[10], ARGV[12], ARGV[13] end

@@ -9,7 +9,7 @@ local all = redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do c[all[i]] = all[i + 1] end
 if c.s then
   split(c)
-  c.s, c.t = nil, nil
+  c.s, c.t, c.q = nil, nil, nil
 end
 for _, value in pairs(c) do if value ~= '' then there = there + 1 end end
 if #all == 0 and redis.call('HGET', KEYS[2], name) == ' ' .. ARGV[1] then redis.call('HDEL', KEYS[2], name) end

@@ -1,24 +1,37 @@
--- Fragment: what seldom changes of a customer stands in two fields of his hash, s and
--- t, as text: to read or write many fields takes longer. Each is short enough for Redis
--- to keep the hash in one piece (64 bytes by default), unless names are long. keys.go
--- says what each part holds.
+-- Fragment: what seldom changes of a customer stands in three fields of his hash, s, t
+-- and q, as text: to read or write many fields takes longer. Each is short enough for
+-- Redis to keep the hash in one piece (64 bytes by default), unless names are long.
+-- keys.go says what each part holds.
 
-local PLACE, TERMS = '^(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.*)$', '^(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.*)$'
+local PLACE, TERMS = '^(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.*)$', '^(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.*)$'
+local EARLIER = '^(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.*)$' -- t, where there is no q yet
 
--- place splits the text s, terms the text t.
-local function place(s) return string.match(s, PLACE) end
-local function terms(t) return string.match(t, TERMS) end
-
--- split sets the parts of c.s and c.t as fields of c. For se, a space, which no
+-- split sets the parts of c.s, c.t and c.q as fields of c. For se, a space, which no
 -- entry is named, stands for e.
 local function split(c)
-  c.e, c.es, c.et, c.a, c.g, c.ow, c.bo, c.se, c.st = place(c.s)
+  c.e, c.es, c.et, c.a, c.g, c.ow, c.bo, c.se, c.st = string.match(c.s, PLACE)
   if c.se == ' ' then c.se = c.e end
-  c.v, c.il, c.ku, c.ei, c.mi, c.n, c.dn, c.at = terms(c.t)
+  if (c.q or '') == '' then
+    c.v, c.il, c.ku, c.ei, c.mi, c.n, c.dn, c.at = string.match(c.t, EARLIER)
+    return
+  end
+  c.v, c.ei, c.mi, c.n, c.dn, c.at = string.match(c.t, TERMS)
+  local ku = tonumber(string.sub(c.q, 12, 21))
+  c.ku, c.il = ku > 0 and tostring(ku * 1000) or '', string.sub(c.q, 23)
 end
 
--- joined is the reverse of split.
+-- calm tells until when (ms) a message that comes within il of the last one leaves
+-- s, t, q and the TTL as they are; 0 if one does not.
+local function calm(c)
+  local il, es, ku = tonumber(c.il) or 0, tonumber(c.es) or 0, tonumber(c.ku) or 0
+  local owned = c.ow ~= '' and es > 0 and es >= il
+  if c.se ~= c.e or not owned and (c.ow ~= '' or c.bo ~= '') then return 0 end
+  return math.max(0, ku - math.max(il, es))
+end
+
+-- joined is the reverse of split. q holds calm and ku, as seconds of ten digits, and il.
 local function joined(c)
   return table.concat({c.e, c.es, c.et, c.a, c.g, c.ow, c.bo, c.se == c.e and ' ' or c.se, c.st}, '\n'),
-    table.concat({c.v, c.il, c.ku, c.ei, c.mi, c.n, c.dn, c.at}, '\n')
+    table.concat({c.v, c.ei, c.mi, c.n, c.dn, c.at}, '\n'),
+    string.format('%010.0f %010.0f ', math.floor(calm(c) / 1000), math.floor((tonumber(c.ku) or 0) / 1000)) .. c.il
 end
