@@ -38,11 +38,7 @@ func serve(name, addr string) error {
 	case "silenceper":
 		h = engine(silenceper())
 	case "memory-plain", "memory-safe":
-		garbage.Collect(context.Background()) // as kefud itself does
-		var err error
-		if h, err = memory(codec.Encryption(name[len("memory-"):])); err != nil {
-			return err
-		}
+		return serveMemory(addr, codec.Encryption(name[len("memory-"):]))
 	default:
 		return fmt.Errorf("no server %q", name)
 	}
@@ -103,8 +99,26 @@ func silenceper() gin.HandlerFunc {
 	}
 }
 
+// serveMemory serves as kefud itself does, without a store.
+func serveMemory(addr string, mode codec.Encryption) error {
+	garbage.Collect(context.Background())
+	registry := prometheus.NewRegistry()
+	h, err := memory(mode, registry)
+	if err != nil {
+		return err
+	}
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	const most = 1024
+	crowd, server := handler.NewCrowd(most, zerolog.Nop(), registry), handler.NewServer(addr, h)
+	crowd.Attend(server)
+	return server.Serve(crowd.Listen(l))
+}
+
 // memory is all of kefud's way of a push but the store.
-func memory(mode codec.Encryption) (http.Handler, error) {
+func memory(mode codec.Encryption, registry *prometheus.Registry) (http.Handler, error) {
 	table, err := kefu.NewTable([]kefu.App{{
 		ID: "shop", NamesAgents: true, Mute: true, Idle: 30 * time.Minute, Default: "cs1",
 		Entries: []kefu.Entry{{Tag: "cs1", Steps: []kefu.Step{{Agents: []kefu.AgentID{"wang"}}}, Sticky: 48 * time.Hour}},
@@ -118,7 +132,6 @@ func memory(mode codec.Encryption) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("codec: %w", err)
 	}
-	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector())
 	h, err := handler.New(handler.Options{
 		Codec: func(kefu.AppID) *codec.Codec { return c },
