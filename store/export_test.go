@@ -130,3 +130,10 @@ func (s *Store) VisitKeys(c kefu.CustomerID, m kefu.MessageKey) ([]string, []str
 	return []string{v.push, v.customer, v.lane, v.lanes, v.bucket, v.member, s.keys.in(v.partition, "")},
 		[]string{s.keys.push(c, m), s.keys.customer(c), s.keys.lane(c), s.keys.lanes(p), s.keys.bucket(c), member(c), s.keys.in(p, "")}
 }
+
+// Join has calls sent together as if there were many under way, until the function it
+// gives is called.
+func (s *Store) Join() func() {
+	s.joint.flying.Add(alone)
+	return func() { s.joint.flying.Add(-alone) }
+}

@@ -67,16 +67,13 @@ func (t *joint) run(ctx context.Context, j job) (any, error) {
 }
 
 // command is the script's call. The client library takes a text by reference as well,
-// which saves a copy; not so the key by which a cluster finds the node.
+// which saves a copy.
 func (j *job) command(ctx context.Context) *redis.Cmd {
 	const first = 3 // "evalsha", the script and the number of keys stand before
 	args := make([]any, first, first+len(j.names)+len(j.args))
 	args[0], args[1], args[2] = "evalsha", j.script.hash, len(j.names)
 	for i := range j.names {
 		args = append(args, &j.names[i])
-	}
-	if len(j.names) > 0 {
-		args[first] = j.names[0]
 	}
 	cmd := redis.NewCmd(ctx, append(args, j.args...)...)
 	if len(j.names) > 0 {
