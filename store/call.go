@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"kefud/internal/budget"
 )
 
 // Where a call goes, for its breaker: a customer's partition, or agents() for
@@ -104,7 +102,7 @@ func (s *Store) guarded(ctx context.Context, now time.Time, b *breaker, f func(c
 	if !b.allow(now) {
 		return errRefused
 	}
-	within, cancel := budget.Within(ctx, now, s.timeout)
+	within, cancel := s.clock.Within(ctx, now, s.timeout)
 	defer cancel()
 	err := s.lay(within)
 	if err == nil {

@@ -26,6 +26,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"kefud/internal/budget"
 	"kefud/kefu"
 )
 
@@ -69,6 +70,7 @@ type Store struct {
 	embedded  bool
 	sentinel  bool // the master is found by sentinels
 	timeout   time.Duration
+	clock     *budget.Clock // of the ends of calls
 	now       func() time.Time
 	keys      keys
 	scripts   scripts
@@ -111,6 +113,7 @@ func newStore(o Options) (*Store, error) {
 		embedded: len(o.Addrs) == 0,
 		sentinel: o.MasterName != "",
 		timeout:  o.Timeout,
+		clock:    budget.NewClock(),
 		now:      o.Now,
 		keys:     keys{prefix: o.Prefix, partitions: o.Partitions, buckets: restBuckets},
 		scripts:  newScripts(),

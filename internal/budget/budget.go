@@ -4,6 +4,7 @@ package budget
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,6 +15,9 @@ type Budget struct {
 	context.Context //nolint:containedctx // it is one itself; of this one its values count
 
 	end time.Time
+
+	parted atomic.Bool // part is given away
+	part   part        // the first that a Clock makes of it
 
 	mu    sync.Mutex
 	err   error
@@ -26,21 +30,6 @@ type Budget struct {
 // done.
 func Until(ctx context.Context, end time.Time) *Budget {
 	return &Budget{Context: ctx, end: end}
-}
-
-// Within gives a part of the work of ctx an end after so long, or at that of ctx if that
-// is sooner. Of a Budget's work it ends at an instant as well, and with the function.
-func Within(ctx context.Context, now time.Time, d time.Duration) (context.Context, context.CancelFunc) {
-	b, ok := ctx.(*Budget)
-	if !ok {
-		return context.WithTimeout(ctx, d)
-	}
-	end := now.Add(d)
-	if !end.Before(b.end) {
-		return b, func() {} // it is canceled by whoever made it
-	}
-	inner := Until(b.Context, end)
-	return inner, inner.Cancel
 }
 
 // Deadline returns the instant.

@@ -64,37 +64,6 @@ func TestBudgetEndsWhatIsDerived(t *testing.T) {
 	})
 }
 
-func TestWithin(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		name       string
-		whole      time.Duration // 0 = not a Budget
-		part, want time.Duration
-	}{
-		{"sooner", 3 * time.Second, time.Second, time.Second},
-		{"later", time.Second, 3 * time.Second, time.Second},
-		{"of any context", 0, time.Second, time.Second},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				start, ctx := time.Now(), t.Context()
-				if tt.whole > 0 {
-					b := budget.Until(ctx, start.Add(tt.whole))
-					defer b.Cancel()
-					ctx = b
-				}
-				inner, cancel := budget.Within(ctx, start, tt.part)
-				defer cancel()
-				<-inner.Done()
-				if took := time.Since(start); took != tt.want {
-					t.Errorf("it ends after %s, want %s", took, tt.want)
-				}
-			})
-		})
-	}
-}
-
 // What nobody waits for costs nothing but itself.
 func TestBudgetAllocates(t *testing.T) { //nolint:paralleltest // allocations of other tests would count
 	ctx := t.Context()
