@@ -92,3 +92,28 @@ func TestOrdinaryMessagesNeedNoStandardDecoder(t *testing.T) {
 		}
 	}
 }
+
+func TestSealAllocatesLittle(t *testing.T) { //nolint:paralleltest // allocations are counted over all goroutines
+	s := samples()[0]
+	for _, tt := range []struct {
+		way  string
+		most float64
+	}{{inClear, 1}, {sealed, 3}} {
+		for _, message := range []string{s.xml, s.json} {
+			c := mustCodec(t, CodecOptions{Encryption: Compatible})
+			q, body := wrap(t, tt.way, message)
+			p, err := c.Open(q, []byte(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := testing.AllocsPerRun(100, func() {
+				if _, _, err := c.Seal(p, decided(kefu.WayNamed, "kf2001@gh_1a2b3c")); err != nil {
+					t.Fatal(err)
+				}
+			})
+			if got > tt.most {
+				t.Errorf("%s: %.0f allocations, want at most %.0f:\n%s", tt.way, got, tt.most, message)
+			}
+		}
+	}
+}

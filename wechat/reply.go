@@ -76,8 +76,8 @@ type reply struct {
 	FromUserName string
 	CreateTime   int64
 	MsgType      string
-	Content      string     `json:",omitempty"`
-	TransInfo    *transInfo `json:",omitempty"`
+	Content      string    `json:",omitempty"`
+	TransInfo    transInfo `json:",omitzero"`
 }
 
 type transInfo struct{ KfAccount string }
@@ -102,8 +102,8 @@ func (c *Codec) reply(p Push, d kefu.Decision) (reply, bool) {
 	default:
 		return reply{}, false
 	}
-	if d.Answer.Way == kefu.WayNamed && d.Answer.Account != "" {
-		r.TransInfo = &transInfo{KfAccount: d.Answer.Account}
+	if d.Answer.Way == kefu.WayNamed {
+		r.TransInfo.KfAccount = d.Answer.Account
 	}
 	return r, true
 }
@@ -131,7 +131,7 @@ func (r reply) write(b []byte, f format) []byte {
 	if r.Content != "" {
 		w.text("Content", r.Content)
 	}
-	if r.TransInfo != nil {
+	if r.TransInfo.KfAccount != "" {
 		w.open("TransInfo")
 		w.text("KfAccount", r.TransInfo.KfAccount)
 		w.close("TransInfo")

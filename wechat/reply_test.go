@@ -167,7 +167,7 @@ func TestSealHostileText(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", body, err)
 			}
-			want := reply{sampleUser, "gh]]>", 1789999000, transferType, "", &transInfo{account}}
+			want := reply{sampleUser, "gh]]>", 1789999000, transferType, "", transInfo{account}}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%c, account %q (-want +got):\n%s", f, account, diff)
 			}

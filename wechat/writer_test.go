@@ -10,10 +10,7 @@ func FuzzReplyJSON(f *testing.F) {
 	f.Add("oABC", "gh_1", int64(1700000000), "文字 <&> \u2028\"\\\n\x7f\xff", "kf2001@gh_1")
 	f.Add("", "", int64(-1), "", "")
 	f.Fuzz(func(t *testing.T, to, from string, at int64, content, account string) {
-		r := reply{ToUserName: to, FromUserName: from, CreateTime: at, MsgType: textType, Content: content}
-		if account != "" {
-			r.TransInfo = &transInfo{account}
-		}
+		r := reply{ToUserName: to, FromUserName: from, CreateTime: at, MsgType: textType, Content: content, TransInfo: transInfo{account}}
 		want, err := json.Marshal(r)
 		if err != nil {
 			t.Fatal(err)
