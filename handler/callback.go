@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	maxBody = 256 << 10
+	maxBody     = 256 << 10
+	usualAnswer = 1 << 10
 )
 
 // forRoute is how much of the budget the router may use; the rest is for writing
@@ -64,7 +65,10 @@ func (h *handler) callback(c *gin.Context) {
 	ctx := budget.Until(c.Request.Context(), start.Add(forRoute(h.Budget)))
 	defer ctx.Cancel()
 	decision := h.Router.Route(ctx, push.Message)
-	body, contentType := seal(codec, push, &decision)
+	answer := takeBuffer()
+	defer putBack(answer) // it is written by then
+	answer.Grow(usualAnswer)
+	body, contentType := seal(answer.AvailableBuffer(), codec, push, &decision)
 	h.part(c) // the end may have begun meanwhile
 	write(c, contentType, body)
 	h.observe(push.Message, decision, start, h.Now())
@@ -100,10 +104,10 @@ func (h *handler) open(c *gin.Context, codec *wechat.Codec) (wechat.Push, error)
 	return codec.Open(q, body.Bytes())
 }
 
-// seal writes the answer down. If that cannot be done as decided, it is done
+// seal writes the answer down behind b. If that cannot be done as decided, it is done
 // plainly, and at the very last "success": never an error.
-func seal(codec *wechat.Codec, push wechat.Push, d *kefu.Decision) ([]byte, string) {
-	body, contentType, err := codec.Seal(push, *d)
+func seal(b []byte, codec *wechat.Codec, push wechat.Push, d *kefu.Decision) ([]byte, string) {
+	body, contentType, err := codec.Seal(b, push, *d)
 	if err == nil {
 		return body, contentType
 	}

@@ -23,7 +23,7 @@ const (
 	ellipsis   = "…"  // at the end of one that was longer
 )
 
-// Seal writes the answer that a decision is, and gives its Content-Type.
+// Seal appends the answer that a decision is to b, and gives its Content-Type.
 //
 // A transfer and a text go in the push's own format, encrypted if the push was,
 // with the key that opened it. A transfer names the account of WayNamed. A text
@@ -41,25 +41,25 @@ const (
 // and for texts, of 2048 bytes at most, "被动回复用户消息",
 // https://developers.weixin.qq.com/doc/offiaccount/Message_Management/Passive_user_reply_message.html,
 // read 2026-11.
-func (c *Codec) Seal(p Push, d kefu.Decision) ([]byte, string, error) {
+func (c *Codec) Seal(b []byte, p Push, d kefu.Decision) ([]byte, string, error) {
 	r, ok := c.reply(p, d)
 	if !ok {
-		return []byte(success), typeText, nil
+		return append(b, success...), typeText, nil
 	}
 	if r.ToUserName == "" {
 		return nil, "", errors.New("seal reply: the push has no customer")
 	}
-	const usual = 512 // bytes
 	if p.key == nil {
-		return r.write(make([]byte, 0, usual), p.inner), contentType(p.inner), nil
+		return r.write(b, p.inner), contentType(p.inner), nil
 	}
+	const usual = 512 // bytes
 	buffer := takeBuffer(usual)
 	defer buffers.Put(buffer)
 	sealed, err := c.encrypted(p, r.write(*buffer, p.inner))
 	if err != nil {
 		return nil, "", fmt.Errorf("encrypt reply: %w", err)
 	}
-	return sealed.write(p.outer), contentType(p.outer), nil
+	return sealed.write(b, p.outer), contentType(p.outer), nil
 }
 
 func contentType(f format) string {
@@ -160,9 +160,8 @@ func (c *Codec) encrypted(p Push, body []byte) (encryptedReply, error) {
 	}, nil
 }
 
-func (r encryptedReply) write(f format) []byte {
-	const rest = 256 // bytes, beside the ciphertext
-	w := newWriter(make([]byte, 0, len(r.Encrypt)+rest), f)
+func (r encryptedReply) write(b []byte, f format) []byte {
+	w := newWriter(b, f)
 	w.text("Encrypt", r.Encrypt)
 	w.text("MsgSignature", string(r.MsgSignature[:]))
 	w.number("TimeStamp", r.TimeStamp)

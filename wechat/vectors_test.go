@@ -229,7 +229,7 @@ func checkVectorReply(t *testing.T, v vector) {
 		want = "<xml><Encrypt><![CDATA[" + v.Encrypted + "]]></Encrypt><MsgSignature><![CDATA[" + v.MsgSignature +
 			"]]></MsgSignature><TimeStamp>" + v.Timestamp + "</TimeStamp><Nonce><![CDATA[" + v.Nonce + "]]></Nonce></xml>"
 	}
-	got := r.write(f)
+	got := r.write(nil, f)
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("reply (-want +got):\n%s", diff)
 	}

@@ -28,7 +28,7 @@ func FuzzReplyJSON(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := e.write(formatJSON); string(got) != string(want) {
+		if got := e.write(nil, formatJSON); string(got) != string(want) {
 			t.Errorf("write = %s, want %s", got, want)
 		}
 	})
