@@ -32,7 +32,8 @@ const (
 // comes back, then drops everything that waits, and prints to stderr on its own.
 type Sink struct {
 	to      io.Writer
-	lines   chan []byte
+	lines   chan *bytes.Buffer
+	spare   sync.Pool // of the buffers of lines
 	dropped atomic.Int64
 	stop    func()
 	stopped chan struct{} // no more lines are waited for
@@ -48,7 +49,8 @@ func (s *Sink) Register(r prometheus.Registerer) {
 
 // New starts to pass on; Close ends it.
 func New(to io.Writer) *Sink {
-	s := &Sink{to: to, lines: make(chan []byte, most), stopped: make(chan struct{}), empty: make(chan struct{})}
+	s := &Sink{to: to, lines: make(chan *bytes.Buffer, most), stopped: make(chan struct{}), empty: make(chan struct{})}
+	s.spare.New = func() any { return new(bytes.Buffer) }
 	s.stop = sync.OnceFunc(func() { close(s.stopped) })
 	go s.pass()
 	return s
@@ -56,12 +58,23 @@ func New(to io.Writer) *Sink {
 
 // Write takes a line. It never fails, and never waits.
 func (s *Sink) Write(line []byte) (int, error) {
+	held, _ := s.spare.Get().(*bytes.Buffer) // nothing else is in it
+	held.Write(line)
 	select {
-	case s.lines <- bytes.Clone(line):
+	case s.lines <- held:
 	default:
+		s.putBack(held)
 		s.dropped.Add(1)
 	}
 	return len(line), nil
+}
+
+// putBack lets a buffer be used again, unless its line was longer than lines are.
+func (s *Sink) putBack(held *bytes.Buffer) {
+	if held.Cap() <= together {
+		held.Reset()
+		s.spare.Put(held)
+	}
 }
 
 func (s *Sink) pass() {
@@ -85,22 +98,22 @@ func (s *Sink) pass() {
 
 // put passes on a line and those that wait behind it, in writes of whole lines.
 // It gives back text, which it uses, for the next time.
-func (s *Sink) put(text, line []byte) []byte {
-	text = append(text, line...)
-	lines := int64(1)
+func (s *Sink) put(text []byte, line *bytes.Buffer) []byte {
+	lines := int64(0)
 	for {
+		if lines > 0 && len(text)+line.Len() > together {
+			s.write(text, lines)
+			text, lines = text[:0], 0
+		}
+		text = append(text, line.Bytes()...)
+		lines++
+		s.putBack(line)
 		select {
 		case line = <-s.lines:
 		default:
 			s.write(text, lines)
 			return text
 		}
-		if len(text)+len(line) > together {
-			s.write(text, lines)
-			text, lines = text[:0], 0
-		}
-		text = append(text, line...)
-		lines++
 	}
 }
 

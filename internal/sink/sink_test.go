@@ -125,3 +125,31 @@ func TestSinkJoinsWhatWaits(t *testing.T) {
 		t.Errorf("%d lines took %d writes", lines, w.writes)
 	}
 }
+
+// A line is queued in memory that held one before.
+func TestSinkAllocatesLittle(t *testing.T) { //nolint:paralleltest // allocations are counted over all goroutines
+	w := make(passedOn)
+	s := New(w)
+	defer s.Close()
+	line := []byte(strings.Repeat("x", 300) + "\n")
+	most := 0.0
+	if raceDetector {
+		most = 2 // pools forget on purpose
+	}
+	if n := testing.AllocsPerRun(1000, func() {
+		if _, err := s.Write(line); err != nil {
+			t.Error(err)
+		}
+		<-w
+	}); n > most {
+		t.Errorf("%.0f allocations a line", n)
+	}
+}
+
+// passedOn tells of each write.
+type passedOn chan struct{}
+
+func (w passedOn) Write(text []byte) (int, error) {
+	w <- struct{}{}
+	return len(text), nil
+}
