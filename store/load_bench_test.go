@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"kefud/internal/budget"
 	"kefud/internal/redistest"
 	"kefud/kefu"
 	"kefud/store"
@@ -50,7 +51,9 @@ func benchReceive(b *testing.B, callers int) {
 					At: start.Add(time.Duration(n) * time.Millisecond / 100), Default: "cs1", DefaultSticky: sticky,
 					Reach: everybody, Idle: idle, Allowance: allowance,
 				}
-				if got, err := s.Receive(b.Context(), r); err != nil || !got.Kept {
+				ctx := budget.Until(b.Context(), time.Now().Add(time.Hour))
+				got, err := s.Receive(ctx, r)
+				if ctx.Cancel(); err != nil || !got.Kept {
 					b.Errorf("push %d: %+v, %v, want kept", n, got, err)
 					return
 				}
