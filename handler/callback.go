@@ -89,8 +89,8 @@ var errTooLarge = errors.New("body over 256 KiB")
 
 // open reads the body only after the query's signature holds.
 func (h *handler) open(c *gin.Context, codec *wechat.Codec) (wechat.Push, error) {
-	q := query(c.Request.URL.RawQuery)
-	if err := codec.Verify(q); err != nil {
+	signed, err := codec.Verify(query(c.Request.URL.RawQuery))
+	if err != nil {
 		return wechat.Push{}, err
 	}
 	body := takeBuffer()
@@ -101,7 +101,7 @@ func (h *handler) open(c *gin.Context, codec *wechat.Codec) (wechat.Push, error)
 		}
 		return wechat.Push{}, wechat.ErrUnreadable
 	}
-	return codec.Open(q, body.Bytes())
+	return signed.Open(body.Bytes())
 }
 
 // seal writes the answer down behind b. If that cannot be done as decided, it is done

@@ -10,8 +10,8 @@ import (
 	"kefud/kefu"
 )
 
-// Why a request is no push of ours. Every error of [Codec.Verify] and
-// [Codec.Open] is one of these by errors.Is, and names no more than the kind of
+// Why a request is no push of ours. Every error of [Codec.Verify],
+// [Codec.Open] and [Signed.Open] is one of these by errors.Is, and names no more than the kind of
 // trouble.
 var (
 	// ErrSignature: a signature is missing or wrong, or there is none over what

@@ -531,7 +531,7 @@ func TestVerify(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			err := tt.codec.Verify(tt.query)
+			verified, err := tt.codec.Verify(tt.query)
 			if !errors.Is(err, tt.want) {
 				t.Fatalf("error %v, want %v", err, tt.want)
 			}
@@ -541,6 +541,9 @@ func TestVerify(t *testing.T) {
 			}
 			if err == nil {
 				return
+			}
+			if _, err := verified.Open([]byte(samples()[0].xml)); !errors.Is(err, ErrSignature) {
+				t.Errorf("a query that is refused opens a body: %v", err)
 			}
 			if errors.Is(tt.want, ErrStale) != errors.Is(err, ErrStale) || !errors.Is(err, ErrSignature) {
 				t.Errorf("error %v is of the wrong kinds", err)

@@ -25,23 +25,33 @@ const (
 	formatJSON format = '{'
 )
 
-// Open verifies a push and reads it. The error is ErrSignature, ErrStale or
-// ErrUnreadable; there is none for fields or types that are unknown, which come
-// as KindUnknown.
+// Open verifies a push and reads it: Verify, and then Open of what that gives.
+func (c *Codec) Open(q Query, body []byte) (Push, error) {
+	signed, err := c.Verify(q)
+	if err != nil {
+		return Push{}, err
+	}
+	return signed.Open(body)
+}
+
+// Open reads a push, and verifies the ciphertext if there is one. The error is
+// ErrSignature or ErrUnreadable; there is none for fields or types that are unknown,
+// which come as KindUnknown.
 //
 // The body's first byte says what it is. WeChat's Content-Type does not:
 // JSON comes as text/xml, https://github.com/tencentyun/wafer2-startup/issues/104,
 // read 2026-11.
-func (c *Codec) Open(q Query, body []byte) (Push, error) {
-	if err := c.Verify(q); err != nil {
-		return Push{}, err
+func (s Signed) Open(body []byte) (Push, error) {
+	c := s.codec
+	if c == nil {
+		return Push{}, fmt.Errorf("%w: never verified", ErrSignature)
 	}
 	outer, f, err := c.parse(body)
 	if err != nil {
 		return Push{}, err
 	}
-	p := Push{outer: outer, inner: outer, nonce: q.Nonce}
-	if f, err = c.unwrap(&p, q, f); err != nil {
+	p := Push{outer: outer, inner: outer, nonce: s.query.Nonce}
+	if f, err = c.unwrap(&p, s.query, f); err != nil {
 		return Push{}, err
 	}
 	if p.Message, err = f.message(c.app); err != nil {

@@ -34,16 +34,23 @@ func (c *Codec) VerifyURL(q Query) error {
 	return nil
 }
 
+// A Signed is the query of a push, and its signature holds: only Verify makes one, so
+// that no body is opened without.
+type Signed struct {
+	codec *Codec
+	query Query
+}
+
 // Verify checks a push's query before its body is read: the signature, as in
 // VerifyURL, and the age of the timestamp. The error is ErrSignature or ErrStale.
-func (c *Codec) Verify(q Query) error {
+func (c *Codec) Verify(q Query) (Signed, error) {
 	if err := c.VerifyURL(q); err != nil {
-		return err
+		return Signed{}, err
 	}
 	if c.maxAge > 0 && !c.fresh(q.Timestamp) {
-		return ErrStale
+		return Signed{}, ErrStale
 	}
-	return nil
+	return Signed{c, q}, nil
 }
 
 // verifyCiphertext checks the signature over a ciphertext, given as it stood in
