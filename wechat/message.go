@@ -178,15 +178,19 @@ func (f *fields) key() kefu.MessageKey {
 // bounded gives a text as a key may hold it: itself if it is short and plain,
 // as all are that WeChat sends, else a digest, which no plain text equals.
 func bounded(s string) string {
-	for i := 0; i < len(s); i++ {
-		if !plainByte(s[i]) {
-			return "~" + digest(s)
-		}
-	}
-	if len(s) > maxKey {
+	if len(s) > maxKey || !isPlain(s) {
 		return "~" + digest(s)
 	}
 	return s
+}
+
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if !plainByte(s[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 func plainByte(b byte) bool {
@@ -211,6 +215,9 @@ func instant(createTime string) time.Time {
 // one. The result is printable and of bounded length: it becomes part of keys,
 // in which ':' divides and braces choose a node.
 func userName(s string) string {
+	if len(s) <= maxUser && isPlain(s) {
+		return s // as all are that WeChat gives
+	}
 	if len(s) > maxUser || strings.ContainsAny(s, ":{}") {
 		return ""
 	}

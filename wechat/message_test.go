@@ -45,6 +45,7 @@ func TestOpenOddities(t *testing.T) {
 		{"empty tag", head + "<Content/>" + idXML, said("")},
 		{"empty tag with space", head + "<Content />" + idXML, said("")},
 		{"spaces of a text are kept", head + "<Content><![CDATA[ a ]]></Content>" + idXML, said(" a ")},
+		{"space of every kind", head + "<Content\ta='1'><![CDATA[a]]></Content><MsgId\r>\t\r\n 9007199254740993 \n\r\t</MsgId\n></xml>", said("a")},
 		{"spaces of a number are not", head + "<Content>a</Content><MsgId>\n 9007199254740993 </MsgId></xml>", said("a")},
 		{"attributes", head + `<Content a="1 > 0" b='"'>a</Content>` + idXML, said("a")},
 		{"tags with space", head + "<Content >a</Content\n>" + idXML, said("a")},

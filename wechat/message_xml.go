@@ -63,7 +63,7 @@ func (f *fields) setXML(name, value string) {
 		return
 	}
 	if slot != &f.content && slot != &f.sessionFrom && slot != &f.title {
-		value = strings.Trim(value, spaces)
+		value = trim(value)
 	}
 	*slot = value
 }
@@ -222,11 +222,28 @@ func newXMLTag(s string) xmlTag {
 	var t xmlTag
 	s, t.end = strings.CutPrefix(s, "/")
 	s, t.empty = strings.CutSuffix(s, "/")
-	if i := strings.IndexAny(s, spaces); i >= 0 {
-		s = s[:i]
-	}
 	t.name = s
+	for i := range len(s) {
+		if space(s[i]) {
+			t.name = s[:i]
+			break
+		}
+	}
 	return t
+}
+
+// space and trim do for a byte and for the ends of a text what the standard library
+// needs a table for, which it makes for each call.
+func space(b byte) bool { return b == ' ' || b == '\t' || b == '\r' || b == '\n' }
+
+func trim(s string) string {
+	for s != "" && space(s[0]) {
+		s = s[1:]
+	}
+	for s != "" && space(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
 }
 
 // unescape replaces XML's own entities and numbered characters. Others stay as
