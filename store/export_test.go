@@ -131,6 +131,9 @@ func (s *Store) VisitKeys(c kefu.CustomerID, m kefu.MessageKey) ([]string, []str
 		[]string{s.keys.push(c, m), s.keys.customer(c), s.keys.lane(c), s.keys.lanes(p), s.keys.bucket(c), member(c), s.keys.in(p, "")}
 }
 
+// Visit makes a push's keys.
+func (s *Store) Visit(c kefu.CustomerID, m kefu.MessageKey) { s.keys.visit(c, m) }
+
 // Join has calls sent together as if there were many under way, until the function it
 // gives is called.
 func (s *Store) Join() func() {

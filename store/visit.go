@@ -19,9 +19,9 @@ func (k keys) visit(c kefu.CustomerID, m kefu.MessageKey) visit {
 	d, parts, buckets := digest(c), uint64(k.partitions), uint64(k.buckets) //nolint:gosec // positive ints
 	var digits [20]byte
 	place := strconv.AppendUint(digits[:0], d%parts, 10)
-	const all, longest = 6, len("::{}:customer::") + len("1023")
+	const fixed = len(":{}:push:::") + len(":{}:customer::") + len(":{}:lane::") + len(":{}:lanes") + len(" ") + len(":{}:rest:1023")
 	var text strings.Builder
-	text.Grow(all*(len(k.prefix)+len(place)+longest+len(c.App)+len(c.User)) + len(m))
+	text.Grow(5*(len(k.prefix)+len(place)) + 4*(len(c.App)+len(c.User)) + len(m) + fixed)
 	name := func(of string, tail ...string) string {
 		from := text.Len()
 		if of != "" {

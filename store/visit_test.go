@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"kefud/kefu"
@@ -20,6 +21,21 @@ func TestVisitKeysAreThoseOfEachKind(t *testing.T) {
 			c := kefu.CustomerID{App: "shop", User: fmt.Sprintf("oABC%d", i)}
 			together, apart := s.VisitKeys(c, kefu.MessageKey(fmt.Sprintf("m:%d", i)))
 			same(t, c.User, together, apart)
+		}
+	}
+}
+
+// The room for a visit's keys is enough, however long its parts are.
+func TestVisitAllocatesOnce(t *testing.T) { //nolint:paralleltest // allocations are counted over all goroutines
+	s, err := store.Open(t.Context(), store.Options{Partitions: 4096, Prefix: strings.Repeat("p", 40)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	for length := range 64 {
+		c := kefu.CustomerID{App: "shop", User: strings.Repeat("u", length)}
+		if n := testing.AllocsPerRun(10, func() { s.Visit(c, "24000000000000000") }); n != 1 {
+			t.Errorf("an openid of %d bytes: %.0f allocations, want 1", length, n)
 		}
 	}
 }
