@@ -975,6 +975,7 @@ func testChatCommands(t *testing.T, b backend) {
 	p.say("wang", "x")
 	c.reply("h1", "x", 0, "")
 	c.leave("u9", "")
+	c.opens() // there is a connection, beside the one of the scripts
 	var count atomic.Int64
 	c.s.Commands(func(string) { count.Add(1) })
 	one := func(what string, f func()) {

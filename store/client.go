@@ -10,7 +10,7 @@ import (
 )
 
 // poolSize is how many connections there may be, on a cluster to each node, beside
-// those that a joint uses. One is made when it is needed, and has one call under way. The library's default goes by the number
+// the one of a joint. One is made when it is needed, and has one call under way. The library's default goes by the number
 // of processors, but what takes connections is a Redis that is slow.
 const poolSize = 128
 

@@ -133,10 +133,3 @@ func (s *Store) VisitKeys(c kefu.CustomerID, m kefu.MessageKey) ([]string, []str
 
 // Visit makes a push's keys.
 func (s *Store) Visit(c kefu.CustomerID, m kefu.MessageKey) { s.keys.visit(c, m) }
-
-// Join has calls sent together as if there were many under way, until the function it
-// gives is called.
-func (s *Store) Join() func() {
-	s.joint.flying.Add(alone)
-	return func() { s.joint.flying.Add(-alone) }
-}

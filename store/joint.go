@@ -3,28 +3,24 @@ package store
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// A joint sends the commands of several callers together: one write to Redis
-// takes all that came while the last one was under way. What a busy server spends
-// on its commands is mostly system calls, its own and those of Redis.
+// A joint sends the commands of all callers over one connection, one behind the other,
+// and what has come while the last write was under way in one: what a busy server spends
+// on its commands is mostly system calls, its own and those of Redis. Nobody waits for
+// anybody else's answer before his command goes out.
 //
-// A caller who is alone goes his own way, on a connection of the pool, which is
-// quicker: nobody needs to be woken.
+// It does nothing twice: the client is told not to try again, and so a command that was
+// sent when the connection broke fails.
 type joint struct {
-	rdb    redis.UniversalClient
-	pipe   *redis.AutoPipeliner // nil = nothing is sent together
-	flying atomic.Int64         // calls under way
+	rdb  redis.UniversalClient
+	pipe *redis.AutoPipeliner // nil = each goes by itself
 }
 
-const (
-	alone      = 16  // calls under way at once that are not worth waiting for each other
-	jointMost  = 200 // commands in a write, about
-	jointTimes = 2   // writes under way: one at Redis, one being made
-)
+// jointMost is how many commands go in a write, about.
+const jointMost = 200
 
 // newJoint makes what sends commands together, where that helps. The embedded store
 // makes no system calls. On a cluster a node that does not answer would hold up what
@@ -35,10 +31,7 @@ func newJoint(rdb redis.UniversalClient, embedded bool) (*joint, error) {
 		return j, nil
 	}
 	var err error
-	j.pipe, err = rdb.AsyncAutoPipelineWithOptions(&redis.AutoPipelineOptions{
-		MaxBatchSize: jointMost, MaxConcurrentBatches: jointTimes,
-		Unordered: true, // every caller waits for his answer before he goes on
-	})
+	j.pipe, err = rdb.AsyncAutoPipelineWithOptions(&redis.AutoPipelineOptions{MaxBatchSize: jointMost, FullDuplex: true})
 	if err != nil {
 		return nil, fmt.Errorf("send commands together: %w", err)
 	}
@@ -48,11 +41,9 @@ func newJoint(rdb redis.UniversalClient, embedded bool) (*joint, error) {
 // run runs a script. When ctx ends, the command may still be carried out, as with
 // every command whose answer is not waited for.
 func (t *joint) run(ctx context.Context, j job) (any, error) {
-	defer t.flying.Add(-1)
-	together := t.flying.Add(1) > alone && t.pipe != nil
 	cmd := j.command(ctx)
 	var err error
-	if together {
+	if t.pipe != nil {
 		err = t.pipe.Submit(ctx, cmd).WaitContext(ctx)
 	} else {
 		err = t.rdb.Process(ctx, cmd)
@@ -63,7 +54,7 @@ func (t *joint) run(ctx context.Context, j job) (any, error) {
 	case redis.HasErrorPrefix(err, "NOSCRIPT"):
 		return j.script.Eval(ctx, t.rdb, j.names, j.args...).Result()
 	}
-	return nil, err // together: cmd may still be written to
+	return nil, err // cmd may still be written to
 }
 
 // command is the script's call. The client library takes a text by reference as well,

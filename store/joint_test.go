@@ -2,9 +2,14 @@ package store_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/rs/zerolog"
 
 	"kefud/internal/budget"
 	"kefud/internal/redistest"
@@ -36,26 +41,82 @@ func TestClusterIsNotAskedInVain(t *testing.T) {
 }
 
 // A push that has time left does not wait for a silent server any longer than other
-// calls do, on either way.
+// calls do.
 func TestReceiveFromASilentServer(t *testing.T) {
 	t.Parallel()
-	for _, together := range []bool{false, true} {
-		t.Run(fmt.Sprint("together ", together), func(t *testing.T) {
+	node := redistest.Start(t)
+	s := running(t, store.Options{Addrs: redistest.Addrs([]*redistest.Server{node}), Timeout: 300 * time.Millisecond})
+	p := newPerson(t, s, "u1")
+	p.push()
+	node.Pause()
+	defer node.Resume()
+	ctx := budget.Until(t.Context(), time.Now().Add(time.Hour))
+	defer ctx.Cancel()
+	if got, err := s.Receive(ctx, p.receipt()); err == nil || !strings.Contains(err.Error(), "no answer within 300ms") {
+		t.Errorf("%+v, %v, want no answer", got, err)
+	}
+}
+
+// A command is sent once, whatever becomes of it: who asked is told that it failed, and
+// decides himself.
+func TestNothingIsSentTwice(t *testing.T) {
+	t.Parallel()
+	for name, breaks := range map[string]func(*redistest.Server, *toxiproxy.Proxy) error{
+		"the answers are lost": func(_ *redistest.Server, p *toxiproxy.Proxy) error {
+			_, err := p.Toxics.AddToxicJson(strings.NewReader(`{"type": "limit_data", "stream": "downstream", "attributes": {"bytes": 1}}`))
+			return err
+		},
+		"Redis is read-only": func(r *redistest.Server, _ *toxiproxy.Proxy) error {
+			_, err := r.Do("REPLICAOF", "127.0.0.1", "1")
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			node := redistest.Start(t)
-			s := running(t, store.Options{Addrs: redistest.Addrs([]*redistest.Server{node}), Timeout: 300 * time.Millisecond})
-			p := newPerson(t, s, "u1")
-			p.push()
-			if together {
-				defer s.Join()()
+			const callers = 40
+			r := redistest.Start(t)
+			proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "redis", "127.0.0.1:0", r.Addr)
+			if err := proxy.Start(); err != nil {
+				t.Fatalf("start proxy: %v", err)
 			}
-			node.Pause()
-			defer node.Resume()
-			ctx := budget.Until(t.Context(), time.Now().Add(time.Hour))
-			defer ctx.Cancel()
-			if got, err := s.Receive(ctx, p.receipt()); err == nil || !strings.Contains(err.Error(), "no answer within 300ms") {
-				t.Errorf("%+v, %v, want no answer", got, err)
+			t.Cleanup(proxy.Stop)
+			s := running(t, store.Options{Addrs: []string{proxy.Listen}, Timeout: 2 * time.Second})
+			newPerson(t, s, "u0").push()
+			if err := breaks(r, proxy); err != nil {
+				t.Fatal(err)
+			}
+			before := called(t, r)
+			var calls sync.WaitGroup
+			for i := range callers {
+				p := newPerson(t, s, fmt.Sprint("u", i+1))
+				calls.Go(func() {
+					if got, err := s.Receive(t.Context(), p.receipt()); err == nil {
+						t.Errorf("%+v, want an error", got)
+					}
+				})
+			}
+			calls.Wait()
+			if n := called(t, r) - before; n < 1 || n > callers {
+				t.Errorf("Redis was called %d times by %d callers", n, callers)
 			}
 		})
 	}
+}
+
+// called counts the scripts that a server was asked to run, and did or refused.
+func called(t *testing.T, r *redistest.Server) int {
+	t.Helper()
+	var calls, refused int
+	_, line, _ := strings.Cut(r.MustDo("INFO", "commandstats"), "cmdstat_evalsha:")
+	for pair := range strings.SplitSeq(line[:strings.IndexByte(line, '\n')], ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
+		n, _ := strconv.Atoi(value) // others are no numbers
+		switch name {
+		case "calls":
+			calls = n
+		case "rejected_calls":
+			refused = n
+		}
+	}
+	return calls + refused
 }
