@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"runtime"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -17,6 +19,17 @@ import (
 type joint struct {
 	rdb  redis.UniversalClient
 	pipe *redis.AutoPipeliner // nil = each goes by itself
+
+	mu    sync.Mutex
+	ready []*call // those that nobody has handed over yet
+}
+
+// A call is a command on its way.
+type call struct {
+	ctx    context.Context //nolint:containedctx // who hands it over is another caller
+	cmd    *redis.Cmd
+	answer redis.AutoFuture
+	sent   bool
 }
 
 // jointMost is how many commands go in a write, about.
@@ -44,7 +57,7 @@ func (t *joint) run(ctx context.Context, j job) (any, error) {
 	cmd := j.command(ctx)
 	var err error
 	if t.pipe != nil {
-		err = t.pipe.Submit(ctx, cmd).WaitContext(ctx)
+		err = t.submit(ctx, cmd).WaitContext(ctx)
 	} else {
 		err = t.rdb.Process(ctx, cmd)
 	}
@@ -55,6 +68,28 @@ func (t *joint) run(ctx context.Context, j job) (any, error) {
 		return j.script.Eval(ctx, t.rdb, j.names, j.args...).Result()
 	}
 	return nil, err // cmd may still be written to
+}
+
+// submit hands a command over. Callers who can run do so first: whoever is back before
+// the others hands over what all of them have come to ask, and it goes out in one write.
+// Else the first command would go out by itself, and the system take as long for it as
+// for all of them.
+func (t *joint) submit(ctx context.Context, cmd *redis.Cmd) redis.AutoFuture {
+	c := &call{ctx: ctx, cmd: cmd}
+	t.mu.Lock()
+	t.ready = append(t.ready, c)
+	t.mu.Unlock()
+	runtime.Gosched()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !c.sent {
+		for i, c := range t.ready {
+			c.answer, c.sent = t.pipe.Submit(c.ctx, c.cmd), true //nolint:contextcheck // each has its own
+			t.ready[i] = nil
+		}
+		t.ready = t.ready[:0]
+	}
+	return c.answer
 }
 
 // command is the script's call. The client library takes a text by reference as well,

@@ -57,6 +57,39 @@ func TestReceiveFromASilentServer(t *testing.T) {
 	}
 }
 
+// What many callers ask at once takes few writes.
+func TestCallsGoTogether(t *testing.T) {
+	t.Parallel()
+	const callers, each = 64, 20
+	r := redistest.Start(t)
+	s := running(t, store.Options{Addrs: []string{r.Addr}, Timeout: 10 * time.Second})
+	newPerson(t, s, "u0").served("wang", 0)
+	reads := func() int {
+		_, line, _ := strings.Cut(r.MustDo("INFO", "stats"), "total_reads_processed:")
+		n, err := strconv.Atoi(strings.TrimSpace(line[:strings.IndexByte(line, '\n')]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := reads()
+	var all sync.WaitGroup
+	for i := range callers {
+		p := newPerson(t, s, fmt.Sprint("u", i+1))
+		all.Go(func() {
+			for range each {
+				if _, err := s.Receive(t.Context(), p.receipt()); err != nil {
+					t.Errorf("receive: %v", err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if n := reads() - before; n > callers*each/2 {
+		t.Errorf("Redis read %d times for %d calls", n, callers*each)
+	}
+}
+
 // A command is sent once, whatever becomes of it: who asked is told that it failed, and
 // decides himself.
 func TestNothingIsSentTwice(t *testing.T) {
