@@ -18,7 +18,7 @@ import (
 const (
 	pause        = 2 * time.Second
 	leastRoom    = 12 << 20
-	mostRoom     = 128 << 20
+	mostRoom     = 64 << 20
 	leastGarbage = 50
 	atFirst      = 400
 )

@@ -20,8 +20,8 @@ func TestGarbage(t *testing.T) {
 		{3 * mib, mib, time.Minute, 400},
 		{12 * mib, mib, time.Minute, 100},
 		{12 * mib, 12 * mib, time.Second, 200}, // 24 MiB
-		{10 * mib, 40 * mib, 500 * time.Millisecond, 1280},
-		{64 * mib, 128 * mib, 2 * time.Second, 200},
+		{10 * mib, 40 * mib, 500 * time.Millisecond, 640},
+		{32 * mib, 128 * mib, 2 * time.Second, 200},
 		{200 * mib, mib, time.Minute, 50},
 		{4096 * mib, 4096 * mib, time.Second, 50},
 	} {
