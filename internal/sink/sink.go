@@ -4,6 +4,7 @@ package sink
 import (
 	"bytes"
 	"io"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -96,9 +97,11 @@ func (s *Sink) pass() {
 	}
 }
 
-// put passes on a line and those that wait behind it, in writes of whole lines.
-// It gives back text, which it uses, for the next time.
+// put passes on a line and those that wait behind it, in writes of whole lines; whoever
+// can run comes first, and may have another. It gives back text, which it uses, for the
+// next time.
 func (s *Sink) put(text []byte, line *bytes.Buffer) []byte {
+	runtime.Gosched()
 	lines := int64(0)
 	for {
 		if lines > 0 && len(text)+line.Len() > together {
