@@ -9,40 +9,57 @@ import (
 )
 
 // A patience is one direction's deadline of a connection. net/http sets deadlines
-// several times a request, each later than the one before, and to tell the runtime of
-// one takes as long as to read a small request. So a later one is only noted, and told
-// when the earlier one has passed, which on a connection that is used is seldom.
+// several times a request, most of them while nobody waits, and to tell the runtime of
+// one takes as long as to read a small request. So one is only noted, and told to whom it
+// concerns: when somebody begins to wait, if it is sooner than what was told before, and
+// when that has passed, which on a connection that is used is seldom.
 type patience struct {
-	mu    sync.Mutex
-	until time.Time // what was asked for; zero = for ever
-	told  time.Time // what the runtime knows
+	mu      sync.Mutex
+	until   time.Time // what was asked for; zero = for ever
+	told    time.Time // what the runtime knows
+	waiting bool
 }
 
-// set notes the deadline t, and tells it if what is told would be too late.
+// set notes the deadline t, and tells it to who waits already.
 func (p *patience) set(t time.Time, tell func(time.Time) error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.until = t
-	if t.IsZero() || !p.told.IsZero() && !t.Before(p.told) {
+	if !p.waiting {
 		return nil
 	}
-	p.told = t
-	return tell(t)
+	return p.sooner(tell)
 }
 
-// over reports whether err ends what it came from. If it says that a deadline has passed
-// that is not the one asked for any more, that one is told, and it is to be tried again.
-func (p *patience) over(err error, tell func(time.Time) error) bool {
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		return true
-	}
+// begin is called before something is waited for.
+func (p *patience) begin(tell func(time.Time) error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.until.IsZero() && !time.Now().Before(p.until) {
-		return true
+	p.waiting = true
+	return p.sooner(tell)
+}
+
+// sooner tells the deadline if what is told would be too late. Locked.
+func (p *patience) sooner(tell func(time.Time) error) error {
+	if p.until.IsZero() || !p.told.IsZero() && !p.until.Before(p.told) {
+		return nil
 	}
 	p.told = p.until
-	return tell(p.until) != nil
+	return tell(p.until)
+}
+
+// over is called after it, and reports whether err ends it. If err says that a deadline
+// has passed that is not the one asked for any more, that one is told, and it is to be
+// tried again.
+func (p *patience) over(err error, tell func(time.Time) error) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && (p.until.IsZero() || time.Now().Before(p.until)) {
+		p.told = p.until
+		return tell(p.until) != nil
+	}
+	p.waiting = false
+	return true
 }
 
 // SetDeadline is both of the following.
@@ -69,11 +86,13 @@ func (g *guest) Read(b []byte) (int, error) {
 	if len(b) == 1 && !g.put.Swap(true) {
 		return 0, nil
 	}
+	if err := g.reads.begin(g.Conn.SetReadDeadline); err != nil {
+		return 0, err
+	}
 	for {
 		n, err := g.Conn.Read(b)
-		if n > 0 || err == nil {
+		if n > 0 {
 			g.put.Store(false)
-			return n, err
 		}
 		if g.reads.over(err, g.Conn.SetReadDeadline) {
 			return n, err
@@ -83,11 +102,14 @@ func (g *guest) Read(b []byte) (int, error) {
 
 // Write writes.
 func (g *guest) Write(b []byte) (int, error) {
+	if err := g.writes.begin(g.Conn.SetWriteDeadline); err != nil {
+		return 0, err
+	}
 	written := 0
 	for {
 		n, err := g.Conn.Write(b[written:])
 		written += n
-		if err == nil || g.writes.over(err, g.Conn.SetWriteDeadline) {
+		if g.writes.over(err, g.Conn.SetWriteDeadline) {
 			return written, err
 		}
 	}
