@@ -83,10 +83,10 @@ func (t *joint) submit(ctx context.Context, cmd *redis.Cmd) redis.AutoFuture {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !c.sent {
-		for i, c := range t.ready {
-			c.answer, c.sent = t.pipe.Submit(c.ctx, c.cmd), true //nolint:contextcheck // each has its own
-			t.ready[i] = nil
+		for _, r := range t.ready {
+			r.answer, r.sent = t.pipe.Submit(r.ctx, r.cmd), true //nolint:contextcheck // each has its own
 		}
+		clear(t.ready)
 		t.ready = t.ready[:0]
 	}
 	return c.answer
