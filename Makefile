@@ -61,8 +61,8 @@ lint: ## check format, go.mod, modules, workflows, go vet and the linters of .go
 	$(STEP) 'modules: as go.sum has them'
 	@go mod verify
 	$(STEP) 'workflows: actionlint'
-	@go run $(ACTIONLINT) -shellcheck= -pyflakes= .github/workflows/*.yml
-	@! grep -n 'uses:' .github/workflows/*.yml | grep -vE '@[0-9a-f]{40} # v[0-9.]+$$' # by commit, with its version
+	@go run $(ACTIONLINT) -shellcheck= -pyflakes=
+	@! grep -rn 'uses:' .github | grep -vE '@[0-9a-f]{40} # v[0-9.]+$$' # by commit, with its version
 	$(STEP) 'go vet'
 	@go vet ./...
 	@cd bench && go vet ./... # a module of its own
