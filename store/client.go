@@ -9,9 +9,10 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// poolSize is how many connections there may be, on a cluster to each node, beside
-// the one of a joint. One is made when it is needed, and has one call under way. The library's default goes by the number
-// of processors, but what takes connections is a Redis that is slow.
+// poolSize is how many connections there may be, on a cluster to each node, beside the
+// library's 10 for pipelines, of which a joint holds one. One is made when it is needed,
+// and has one call under way. The library's default goes by the number of processors, but
+// what takes connections is a Redis that is slow.
 const poolSize = 128
 
 // connect makes the client that the options ask for, and a function that ends
