@@ -42,7 +42,7 @@ type guest struct {
 	place *list.Element // among all; nil before he is first quiet, and when he is gone
 
 	reads, writes patience
-	put           atomic.Bool // the next byte was asked for alone, and put off
+	putOff        atomic.Bool // who asked for a single byte was told that there is none yet
 }
 
 // NewCrowd makes a Crowd for one server, of at most so many connections.

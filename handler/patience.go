@@ -83,7 +83,7 @@ func (g *guest) SetWriteDeadline(t time.Time) error {
 // a byte which never comes, and is called back with every answer, takes a tenth of a
 // push. Anybody else who has room for a byte only tries again.
 func (g *guest) Read(b []byte) (int, error) {
-	if len(b) == 1 && !g.put.Swap(true) {
+	if len(b) == 1 && !g.putOff.Swap(true) {
 		return 0, nil
 	}
 	if err := g.reads.begin(g.Conn.SetReadDeadline); err != nil {
@@ -92,7 +92,7 @@ func (g *guest) Read(b []byte) (int, error) {
 	for {
 		n, err := g.Conn.Read(b)
 		if n > 0 {
-			g.put.Store(false)
+			g.putOff.Store(false)
 		}
 		if g.reads.over(err, g.Conn.SetReadDeadline) {
 			return n, err
