@@ -222,16 +222,21 @@ func TestFrozen(t *testing.T) {
 	same(t, "log lines", []int{log.count("redis unavailable"), log.count("redis is back")}, []int{1, 1})
 }
 
-// A Redis that is slow serves as many at once as one that is not.
-func TestSlow(t *testing.T) {
-	t.Parallel()
-	r := redistest.Start(t)
+// proxied opens a store whose way to a server goes through a proxy.
+func proxied(t *testing.T, r *redistest.Server) (*store.Store, *toxiproxy.Proxy) {
+	t.Helper()
 	proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "redis", "127.0.0.1:0", r.Addr)
 	if err := proxy.Start(); err != nil {
 		t.Fatalf("start proxy: %v", err)
 	}
 	t.Cleanup(proxy.Stop)
-	s := running(t, store.Options{Addrs: []string{proxy.Listen}, Timeout: 2 * time.Second})
+	return running(t, store.Options{Addrs: []string{proxy.Listen}, Timeout: 2 * time.Second}), proxy
+}
+
+// A Redis that is slow serves as many at once as one that is not.
+func TestSlow(t *testing.T) {
+	t.Parallel()
+	s, proxy := proxied(t, redistest.Start(t))
 	newPerson(t, s, "u0").push()
 	if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(`{"type": "latency", "attributes": {"latency": 600}}`)); err != nil {
 		t.Fatalf("add toxic: %v", err)

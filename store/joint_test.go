@@ -9,7 +9,6 @@ import (
 	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
-	"github.com/rs/zerolog"
 
 	"kefud/internal/budget"
 	"kefud/internal/redistest"
@@ -64,15 +63,7 @@ func TestCallsGoTogether(t *testing.T) {
 	r := redistest.Start(t)
 	s := running(t, store.Options{Addrs: []string{r.Addr}, Timeout: 10 * time.Second})
 	newPerson(t, s, "u0").served("wang", 0)
-	reads := func() int {
-		_, line, _ := strings.Cut(r.MustDo("INFO", "stats"), "total_reads_processed:")
-		n, err := strconv.Atoi(strings.TrimSpace(line[:strings.IndexByte(line, '\n')]))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	before := reads()
+	before := info(t, r, "total_reads_processed")
 	var all sync.WaitGroup
 	for i := range callers {
 		p := newPerson(t, s, fmt.Sprint("u", i+1))
@@ -85,8 +76,8 @@ func TestCallsGoTogether(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if n := reads() - before; n > callers*each/2 {
-		t.Errorf("Redis read %d times for %d calls", n, callers*each)
+	if n := info(t, r, "total_reads_processed") - before; n > callers*each/2 {
+		t.Errorf("Redis read %.0f times for %d calls", n, callers*each)
 	}
 }
 
@@ -108,12 +99,7 @@ func TestNothingIsSentTwice(t *testing.T) {
 			t.Parallel()
 			const callers = 40
 			r := redistest.Start(t)
-			proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "redis", "127.0.0.1:0", r.Addr)
-			if err := proxy.Start(); err != nil {
-				t.Fatalf("start proxy: %v", err)
-			}
-			t.Cleanup(proxy.Stop)
-			s := running(t, store.Options{Addrs: []string{proxy.Listen}, Timeout: 2 * time.Second})
+			s, proxy := proxied(t, r)
 			newPerson(t, s, "u0").push()
 			if err := breaks(r, proxy); err != nil {
 				t.Fatal(err)

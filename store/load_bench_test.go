@@ -69,17 +69,18 @@ func benchReceive(b *testing.B, callers int) {
 }
 
 // info reads one number that Redis tells of itself.
-func info(b *testing.B, redis *redistest.Server, name string) float64 {
+func info(tb testing.TB, redis *redistest.Server, name string) float64 {
+	tb.Helper()
 	for line := range strings.Lines(redis.MustDo("INFO", "everything")) {
 		if value, found := strings.CutPrefix(strings.TrimSpace(line), name+":"); found {
 			n, err := strconv.ParseFloat(value, 64)
 			if err != nil {
-				b.Fatalf("INFO %s: %v", name, err)
+				tb.Fatalf("INFO %s: %v", name, err)
 			}
 			return n
 		}
 	}
-	b.Fatalf("INFO tells no %s", name)
+	tb.Fatalf("INFO tells no %s", name)
 	return 0
 }
 
