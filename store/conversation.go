@@ -56,10 +56,10 @@ const quick = "q"
 // received is what a call of receive.lua needs, in one piece of memory: there is one
 // for every push.
 type received struct {
-	names                   [7]string
-	args                    [17]any
-	at, until, idle, sticky int64
-	entry, reach, member    string
+	names           [6]string
+	args            [15]any
+	at, until, idle int64
+	reach, last     string
 }
 
 // receipt makes the call of receive.lua.
@@ -68,14 +68,14 @@ func (s *Store) receipt(r kefu.Receipt) (job, error) {
 	if r.Enter {
 		allowed, window = r.Allowance.AfterEnter, r.Allowance.AfterEnterWindow
 	}
-	v := s.keys.visit(r.Customer, r.Key)
+	v := s.keys.visit(r)
 	x := &received{
-		names: [7]string{v.push, v.customer, v.lane, v.lanes, v.bucket},
-		at:    millis(r.At), until: millis(r.At.Add(window)), idle: r.Idle.Milliseconds(), sticky: r.DefaultSticky.Milliseconds(),
-		entry: string(r.Default), reach: string(r.Reach), member: v.member,
+		names: [6]string{v.push, v.customer, v.bucket, v.lanes},
+		at:    millis(r.At), until: millis(r.At.Add(window)), idle: r.Idle.Milliseconds(),
+		reach: string(r.Reach), last: v.last,
 	}
-	x.args = [17]any{&x.at, &x.idle, &x.entry, &x.sticky, &x.reach, allowed, &x.until, &x.member}
-	j := job{op: "receive", place: v.partition, script: s.scripts.receive, names: x.names[:5], args: x.args[:8]}
+	x.args = [15]any{&x.at, &x.idle, &x.reach, allowed, &x.until, &x.last}
+	j := job{op: "receive", place: v.partition, script: s.scripts.receive, names: x.names[:4], args: x.args[:6]}
 	greeting := []any{"", "", "", "", ""}
 	if r.Greeting != nil {
 		var err error
@@ -85,6 +85,7 @@ func (s *Store) receipt(r kefu.Receipt) (job, error) {
 	}
 	switch {
 	case r.Enter:
+		j.names = append(j.names, s.keys.lane(r.Customer))
 		j.args = append(j.args, "e", string(r.Ask.Entry), r.AskSticky.Milliseconds(), string(r.Ask.Agent), r.Ask.Group,
 			greeting[0], greeting[1], greeting[3], greeting[4])
 	case r.Reach.Relays():
@@ -133,11 +134,9 @@ func (s *Store) Settle(ctx context.Context, st kefu.Settlement) (kefu.Settled, e
 		s.keys.bucket(st.Customer),
 	}
 	j.args = []any{
-		millis(st.At), st.Idle.Milliseconds(), pushTTL.Milliseconds(), slack.Milliseconds(), laneTTL.Milliseconds(),
-		member(st.Customer), st.Version, string(st.Entry), st.Sticky.Milliseconds(), string(st.Agent),
+		millis(st.At), st.Idle.Milliseconds(), member(st.Customer), st.Version, string(st.Entry), st.Sticky.Milliseconds(), string(st.Agent),
 		string(st.Owner), orNone(int64(st.Borrowed)), formatAnswer(st.Answer), flag(st.Replace),
-		encodeRecord(st.Record), recordsMost, recordTTL.Milliseconds(),
-		orNone(st.AnswerWithin.Milliseconds()), formatAgents(st.Missed), words, kefu.FromCustomer.Ref(st.Key), st.Keep.Milliseconds(), millis(st.Waits),
+		encodeRecord(st.Record), orNone(st.AnswerWithin.Milliseconds()), formatAgents(st.Missed), words, kefu.FromCustomer.Ref(st.Key), st.Keep.Milliseconds(), millis(st.Waits),
 	}
 	for _, d := range st.Deliveries {
 		more, err := s.deliveryArgs(st.Customer, d)

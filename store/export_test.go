@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -120,16 +122,19 @@ var ErrRefused = errRefused
 
 // Thorough has Receive do without the quick way of kept.lua.
 func (s *Store) Thorough() {
-	s.scripts.receive = script("reach", "state", "rested", "unpack", "customer", "move", "owe", "await", "tell", "receive")
+	const call = "local quick, fresh = kept()"
+	s.scripts.receive = newProgram(strings.Replace(joined(receiveFiles...), call, "local quick, fresh", 1))
 }
 
-// VisitKeys are the keys of a push and the member of its customer as they are made
+// VisitKeys are the keys of a push and the last argument of its call as they are made
 // together, and each by itself.
-func (s *Store) VisitKeys(c kefu.CustomerID, m kefu.MessageKey) ([]string, []string) {
-	v, p := s.keys.visit(c, m), s.keys.partition(c)
-	return []string{v.push, v.customer, v.lane, v.lanes, v.bucket, v.member, s.keys.in(v.partition, "")},
-		[]string{s.keys.push(c, m), s.keys.customer(c), s.keys.lane(c), s.keys.lanes(p), s.keys.bucket(c), member(c), s.keys.in(p, "")}
+func (s *Store) VisitKeys(r kefu.Receipt) ([]string, []string) {
+	c := r.Customer
+	v, p := s.keys.visit(r), s.keys.partition(c)
+	last := fmt.Sprintf("%s\n%d\n%s", r.Default, r.DefaultSticky.Milliseconds(), member(c))
+	return []string{v.push, v.customer, v.lanes, v.bucket, v.last, s.keys.in(v.partition, "")},
+		[]string{s.keys.push(c, r.Key), s.keys.customer(c), s.keys.lanes(p), s.keys.bucket(c), last, s.keys.in(p, "")}
 }
 
 // Visit makes a push's keys.
-func (s *Store) Visit(c kefu.CustomerID, m kefu.MessageKey) { s.keys.visit(c, m) }
+func (s *Store) Visit(r kefu.Receipt) { s.keys.visit(r) }

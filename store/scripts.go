@@ -34,32 +34,32 @@ type program struct {
 
 // constants are what scripts need not be told with every call. Times are in ms; those
 // that only go on to Redis are texts, as it takes them.
-var constants = fmt.Sprintf("local PUSH_TTL, LANE_TTL, SLACK = '%d', '%d', %d\n",
-	pushTTL.Milliseconds(), laneTTL.Milliseconds(), slack.Milliseconds())
+var constants = fmt.Sprintf("local PUSH_TTL, LANE_TTL, RECORD_TTL, SLACK, RECORDS_MOST = '%d', '%d', '%d', %d, %d\n",
+	pushTTL.Milliseconds(), laneTTL.Milliseconds(), recordTTL.Milliseconds(), slack.Milliseconds(), recordsMost)
 
 func newScripts() scripts {
 	return scripts{
-		receive: script("reach", "kept", "state", "rested", "unpack", "customer", "move", "owe", "await", "tell", "receive"),
-		settle:  script("rested", "unpack", "state", "customer", "owe", "await", "tell", "settle"),
-		history: script("rested", "unpack", "state", "customer", "history"),
-		unserve: script("rested", "unpack", "state", "customer", "unserve"),
-		seat:    script("outlive", "seat"),
+		receive: script(receiveFiles...),
+		settle:  script("whole", "outlive", "rested", "unpack", "state", "customer", "owe", "await", "tell", "settle"),
+		history: script("whole", "outlive", "rested", "unpack", "state", "customer", "history"),
+		unserve: script("whole", "outlive", "rested", "unpack", "state", "customer", "unserve"),
+		seat:    script("whole", "outlive", "seat"),
 		release: script("release"),
-		refresh: script("outlive", "refresh"),
+		refresh: script("whole", "outlive", "refresh"),
 		vacate:  script("vacate"),
 		lease:   script("lease"),
 		finish:  script("finish"),
-		revive:  script("rested", "unpack", "state", "customer", "revive"),
-		rest:    script("outlive", "rested", "state", "pack", "rest"),
+		revive:  script("whole", "outlive", "rested", "unpack", "state", "customer", "revive"),
+		rest:    script("whole", "outlive", "rested", "state", "pack", "rest"),
 		walk:    script("rested", "walk"),
 		forget:  script("rested", "forget"),
-		allowed: script("rested", "unpack", "state", "customer", "allowed"),
+		allowed: script("whole", "outlive", "rested", "unpack", "state", "customer", "allowed"),
 		lead:    script("lead"),
 		younger: script("younger"),
 		drop:    script("drop"),
 
-		say:      script("rested", "unpack", "state", "customer", "owe", "await", "tell", "say"),
-		closing:  script("rested", "unpack", "state", "customer", "owe", "await", "close"),
+		say:      script("whole", "outlive", "rested", "unpack", "state", "customer", "owe", "await", "tell", "say"),
+		closing:  script("whole", "outlive", "rested", "unpack", "state", "customer", "owe", "await", "close"),
 		overdue:  script("overdue"),
 		hurry:    script("hurry"),
 		mark:     script("tell", "mark"),
@@ -76,9 +76,15 @@ func newScripts() scripts {
 	}
 }
 
-// script joins a script and the fragments it needs, which come first, behind the
-// constants.
-func script(files ...string) *program {
+var receiveFiles = []string{
+	"whole", "reach", "kept", "outlive", "state", "rested", "unpack", "customer", "move", "owe", "await", "tell", "receive",
+}
+
+func script(files ...string) *program { return newProgram(joined(files...)) }
+
+// joined is the text of a script and the fragments it needs, which come first, behind
+// the constants.
+func joined(files ...string) string {
 	var b strings.Builder
 	b.WriteString(constants)
 	for _, name := range files {
@@ -88,6 +94,10 @@ func script(files ...string) *program {
 		}
 		b.Write(text)
 	}
-	p := redis.NewScript(b.String())
+	return b.String()
+}
+
+func newProgram(text string) *program {
+	p := redis.NewScript(text)
 	return &program{Script: p, hash: p.Hash()}
 }

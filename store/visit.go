@@ -7,21 +7,22 @@ import (
 	"kefud/kefu"
 )
 
-// A visit is what a push needs of its customer's keys, and his member.
+// A visit is what receive.lua needs of a push in every case, but for numbers.
 type visit struct {
-	partition                           int
-	push, customer, lane, lanes, bucket string
-	member                              string
+	partition                     int
+	push, customer, lanes, bucket string
+	last                          string // argument: the default entry, its sticky time (ms) and the customer's member, each on a line
 }
 
 // visit makes them all in one piece of memory, for there is one for every push.
-func (k keys) visit(c kefu.CustomerID, m kefu.MessageKey) visit {
+func (k keys) visit(r kefu.Receipt) visit {
+	c := r.Customer
 	d, parts, buckets := digest(c), uint64(k.partitions), uint64(k.buckets) //nolint:gosec // positive ints
 	var digits [20]byte
 	place := strconv.AppendUint(digits[:0], d%parts, 10)
-	const fixed = len(":{}:push:::") + len(":{}:customer::") + len(":{}:lane::") + len(":{}:lanes") + len(" ") + len(":{}:rest:1023")
+	const fixed = len(":{}:push:::") + len(":{}:customer::") + len(":{}:lanes") + len(":{}:rest:1023") + len("\n9223372036854775807\n ")
 	var text strings.Builder
-	text.Grow(5*(len(k.prefix)+len(place)) + 4*(len(c.App)+len(c.User)) + len(m) + fixed)
+	text.Grow(4*(len(k.prefix)+len(place)) + 3*(len(c.App)+len(c.User)) + len(r.Key) + len(r.Default) + fixed)
 	name := func(of string, tail ...string) string {
 		from := text.Len()
 		if of != "" {
@@ -38,12 +39,11 @@ func (k keys) visit(c kefu.CustomerID, m kefu.MessageKey) visit {
 	app := string(c.App)
 	v := visit{
 		partition: int(d % parts), //nolint:gosec // smaller than an int
-		push:      name("}:push:", app, ":", c.User, ":", string(m)),
+		push:      name("}:push:", app, ":", c.User, ":", string(r.Key)),
 		customer:  name("}:customer:", app, ":", c.User),
-		lane:      name("}:lane:", app, ":", c.User),
 		lanes:     name("}:lanes"),
-		member:    name("", app, " ", c.User),
 	}
+	v.last = name("", string(r.Default), "\n", string(strconv.AppendInt(place[len(place):], r.DefaultSticky.Milliseconds(), 10)), "\n", app, " ", c.User)
 	v.bucket = name("}:rest:", string(strconv.AppendUint(place[len(place):], d/parts%buckets, 10)))
 	return v
 }

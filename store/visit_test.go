@@ -2,8 +2,10 @@ package store_test
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"kefud/kefu"
 	"kefud/store"
@@ -19,7 +21,9 @@ func TestVisitKeysAreThoseOfEachKind(t *testing.T) {
 		t.Cleanup(func() { _ = s.Close() })
 		for i := range 200 {
 			c := kefu.CustomerID{App: "shop", User: fmt.Sprintf("oABC%d", i)}
-			together, apart := s.VisitKeys(c, kefu.MessageKey(fmt.Sprintf("m:%d", i)))
+			together, apart := s.VisitKeys(kefu.Receipt{
+				Customer: c, Key: kefu.MessageKey(fmt.Sprintf("m:%d", i)), Default: "cs1", DefaultSticky: time.Duration(i) * sticky,
+			})
 			same(t, c.User, together, apart)
 		}
 	}
@@ -34,7 +38,9 @@ func TestVisitAllocatesOnce(t *testing.T) { //nolint:paralleltest // allocations
 	t.Cleanup(func() { _ = s.Close() })
 	for length := range 64 {
 		c := kefu.CustomerID{App: "shop", User: strings.Repeat("u", length)}
-		if n := testing.AllocsPerRun(10, func() { s.Visit(c, "24000000000000000") }); n != 1 {
+		if n := testing.AllocsPerRun(10, func() {
+			s.Visit(kefu.Receipt{Customer: c, Key: "24000000000000000", Default: "cs1", DefaultSticky: math.MaxInt64})
+		}); n != 1 {
 			t.Errorf("an openid of %d bytes: %.0f allocations, want 1", length, n)
 		}
 	}

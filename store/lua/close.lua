@@ -8,9 +8,9 @@ local now = tonumber(ARGV[1])
 local c = open(KEYS[2], KEYS[6], ARGV[3])
 if c.sv ~= ARGV[2] then return {0} end
 local owed = 0
-if ARGV[6] ~= '' then owed = owe(c, now, ARGV[4], ARGV[3], {notice = ARGV[6], once = '0', agent = ARGV[2], entry = c.e, body = ARGV[7]}) end
+if ARGV[6] ~= '' then owed = owe(c, now, KEYS[3], ARGV[4], {notice = ARGV[6], once = '0', agent = ARGV[2], entry = c.e, body = ARGV[7]}) end
 answered(c, KEYS[5], ARGV[3])
 for _, name in ipairs({'sv', 'se', 'st', 'n', 'mi'}) do put(c, name, '') end
-put(c, 'v', (tonumber(c.v) or 0) + 1)
+put(c, 'v', whole((tonumber(c.v) or 0) + 1))
 save(c, now, now + (tonumber(c.es) or 0), tonumber(ARGV[5]))
 return {1, owed}

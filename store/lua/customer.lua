@@ -1,28 +1,35 @@
 -- Fragment: reading and writing a customer's hash. keys.go says what each field
--- holds. A field that is not there reads as ''. Needs rested.lua, unpack.lua, state.lua.
+-- holds. A field that is not there reads as ''. Needs whole.lua, rested.lua, unpack.lua, state.lua.
 
 local BLANK = {__index = function() return '' end}
 
--- What is a field of the hash by itself, as are those that begin with o:. All else
--- is part of s, t and q.
-local APART = {lp = true, sv = true, sa = true, rc = true, mn = true, mu = true, en = true, eu = true, hl = true, rm = true, re = true, aw = true}
-local function apart(name) return APART[name] or string.sub(name, 1, 2) == 'o:' end
+-- What is part of s, t and q. All else is a field of the hash by itself.
+local PART = {
+  e = true, es = true, et = true, a = true, g = true, ow = true, bo = true, se = true, st = true,
+  v = true, ei = true, mi = true, n = true, dn = true, at = true, ku = true, il = true,
+}
+
+-- named gives the field of c in his bucket, reckoned once.
+local function named(c)
+  if c.name == '' then c.name = field(c.member) end
+  return c.name
+end
 
 -- open reads a customer (member). One who rests is in his bucket instead; save
--- brings him back.
-local function open(key, bucket, member)
+-- brings him back. fresh says that it is known already that he has no hash.
+local function open(key, bucket, member, fresh)
   -- Made at its full size at once: to let it grow, and to ask BLANK, takes longer.
   local c = setmetatable({
     e = '', es = '', et = '', ei = '', a = '', g = '', ow = '', bo = '', sv = '', se = '', st = '', v = '', sa = '', lp = '', il = '',
     mn = '', mu = '', en = '', eu = '', n = '', dn = '', ku = '', rc = '', hl = '', aw = '', at = '', mi = '',
-    s = '', t = '', q = '', key = key, bucket = bucket, member = member, writes = {}, changed = false, restated = false, before = '', absent = false,
+    s = '', t = '', q = '', key = key, bucket = bucket, member = member, writes = {}, changed = false, restated = false, before = '', absent = false, name = '',
   }, BLANK)
-  local all = redis.call('HGETALL', key)
+  local all = fresh and {} or redis.call('HGETALL', key)
   for i = 1, #all, 2 do c[all[i]] = all[i + 1] end
   if c.s ~= '' then split(c) end
   if #all > 0 then return c end
-  c.absent, c.name = true, field(member)
-  local text = redis.call('HGET', bucket, c.name)
+  c.absent = true
+  local text = redis.call('HGET', bucket, named(c))
   if text and string.byte(text) ~= AWAKE then
     c.before = unpacked(text)
     for name, value in pairs(c.before) do c[name] = value end
@@ -30,13 +37,11 @@ local function open(key, bucket, member)
   return c
 end
 
--- put sets a field; save writes it, if that changes anything. Numbers are better
--- given as they came, in a string: to write one down takes long.
+-- put sets a field, to a text; save writes it, if that changes anything.
 local function put(c, name, value)
-  if type(value) ~= 'string' then value = tostring(value) end
   if c[name] == value then return end
   c[name], c.changed = value, true
-  if not apart(name) then
+  if PART[name] then
     c.restated = true
     return
   end
@@ -49,7 +54,7 @@ end
 local function write(c)
   local all, n = c.writes, #c.writes
   for name in pairs(c.before ~= '' and c.before or {}) do
-    if apart(name) then all[n + 1], all[n + 2], n = name, c[name], n + 2 end
+    if not PART[name] then all[n + 1], all[n + 2], n = name, c[name], n + 2 end
   end
   if c.restated or c.before ~= '' then
     local s, t, q = joined(c)
@@ -61,18 +66,18 @@ end
 -- expire gives the key its TTL, and has the bucket say that somebody is to look
 -- whether the customer may rest, if there is room.
 local function expire(c, now)
-  local ttl, name = c.ku - now, c.absent and c.name or field(c.member)
+  local ttl, name = whole(c.ku - now), named(c)
   redis.call('PEXPIRE', c.key, ttl)
   if #c.member >= VALUE or (redis.call('HLEN', c.bucket) >= FIELDS and redis.call('HEXISTS', c.bucket, name) == 0) then return end
   redis.call('HSET', c.bucket, name, ' ' .. c.member)
-  if redis.call('PTTL', c.bucket) < ttl then redis.call('PEXPIRE', c.bucket, ttl) end
+  outlive(c.bucket, ttl)
 end
 
 -- save writes what was put and sees to it that the key outlives the instant
 -- keep. Slack (ms) is added, so that not every write has to move the TTL.
 local function save(c, now, keep, slack)
   local due = keep > (tonumber(c.ku) or 0)
-  if due then put(c, 'ku', keep + slack) end
+  if due then put(c, 'ku', whole(keep + slack)) end
   if not c.changed then return end
   write(c)
   if due or c.absent then expire(c, now) end

@@ -8,8 +8,11 @@ local VALUE, FIELDS, AWAKE = 64, 480, 32
 
 local function field(member)
   local hex = redis.sha1hex(member)
-  local function byte(i) return tonumber(string.sub(hex, i, i + 1), 16) end
-  return string.char(byte(1), byte(3), byte(5), byte(7), byte(9), byte(11), byte(13), byte(15))
+  local a, b = tonumber(string.sub(hex, 1, 8), 16), tonumber(string.sub(hex, 9, 16), 16)
+  local a3, b3 = a % 16777216, b % 16777216
+  local a2, b2 = a % 65536, b % 65536
+  local a1, b1 = a % 256, b % 256
+  return string.char((a - a3) / 16777216, (a3 - a2) / 65536, (a2 - a1) / 256, a1, (b - b3) / 16777216, (b3 - b2) / 65536, (b2 - b1) / 256, b1)
 end
 
 -- number reads what stands at a place, 7 bits a byte, the lowest first, and tells

@@ -30,12 +30,12 @@ if left <= owed then -- it runs short: answers come before notices
   end
 end
 left = left - owed - 1
-owe(c, now, ARGV[5], ARGV[3], {notice = 'answer', mark = 'a', agent = ARGV[2], entry = c.e, body = ARGV[8]})
+owe(c, now, KEYS[3], ARGV[5], {notice = 'answer', mark = 'a', agent = ARGV[2], entry = c.e, body = ARGV[8]})
 tell(KEYS[5], now, ARGV[11], {d = 'a', a = ARGV[2], w = ARGV[9], k = ARGV[10]})
 answered(c, KEYS[6], ARGV[3])
-put(c, 'mi', '') put(c, 'lp', math.max(now, tonumber(c.lp) or 0))
+put(c, 'mi', '') put(c, 'lp', whole(math.max(now, tonumber(c.lp) or 0)))
 local refresh = '0'
-if now - (tonumber(c.sa) or 0) > idle / 20 then refresh = '1' put(c, 'sa', now) end
+if now - (tonumber(c.sa) or 0) > idle / 20 then refresh = '1' put(c, 'sa', ARGV[1]) end
 save(c, now, math.max(now + idle, now + (tonumber(c.es) or 0), till), tonumber(ARGV[7]))
 redis.call('SET', KEYS[1], left .. ' ' .. c.mu, 'PX', ARGV[4])
 return {0, left, c.mu, refresh, c.v}

@@ -7,6 +7,6 @@
 local c = open(KEYS[1], KEYS[2], ARGV[3])
 if c.sv ~= ARGV[1] or c.v ~= ARGV[2] then return 0 end
 put(c, 'sv', '')
-put(c, 'v', ARGV[2] + 1)
+put(c, 'v', whole(ARGV[2] + 1))
 save(c, tonumber(ARGV[4]), tonumber(ARGV[4]), SLACK)
 return 1
