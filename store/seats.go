@@ -51,7 +51,7 @@ func (s *Store) seatAmong(ctx context.Context, r kefu.SeatRequest, some []kefu.S
 		s.keys.queue("tried", r.Customer.App, r.Entry), s.keys.seats(r.Holds),
 	}
 	j.args = []any{
-		member(r.Customer), millis(r.At), score, seatTTL(r.Idle), factsTTL.Milliseconds(), r.Idle.Milliseconds(),
+		member(r.Customer), millis(r.At), score, seatTTL(r.Idle), r.Idle.Milliseconds(),
 		heldUntil(r), flag(last && !r.Stays),
 	}
 	for _, c := range some {
@@ -62,18 +62,26 @@ func (s *Store) seatAmong(ctx context.Context, r kefu.SeatRequest, some []kefu.S
 	if err != nil {
 		return kefu.Seat{}, err
 	}
-	l := asList(reply)
-	seat := kefu.Seat{Position: int(l.number(2))}
-	if n := int(l.number(0)); n > 0 {
-		seat.Agent, seat.Token = some[n-1].Agent, strings.TrimSuffix(score+" "+l.text(1), " ")
+	text, _ := reply.(string)
+	return parseSeat(text, score, some), nil
+}
+
+// parseSeat reads what seat.lua returns.
+func parseSeat(text, score string, some []kefu.SeatCandidate) kefu.Seat {
+	head, text, _ := strings.Cut(text, "\n")
+	taken, head, _ := strings.Cut(head, " ")
+	before, position, _ := strings.Cut(head, " ")
+	seat := kefu.Seat{Position: int(number(position)), Loads: make([]kefu.Load, 0, len(some))}
+	if n := int(number(taken)); n > 0 && n <= len(some) {
+		seat.Agent, seat.Token = some[n-1].Agent, strings.TrimSuffix(score+" "+before, " ")
 	}
-	loads := asList(l.at(3))
-	for i := range len(loads) / 2 {
-		seat.Loads = append(seat.Loads, kefu.Load{
-			Agent: some[i].Agent, Seats: int(loads.number(2 * i)), LastNew: instant(loads.number(2*i + 1)),
-		})
+	for i := 0; i < len(some) && text != ""; i++ {
+		var line string
+		line, text, _ = strings.Cut(text, "\n")
+		seats, last, _ := strings.Cut(line, " ")
+		seat.Loads = append(seat.Loads, kefu.Load{Agent: some[i].Agent, Seats: int(number(seats)), LastNew: instant(number(last))})
 	}
-	return seat, nil
+	return seat
 }
 
 // heldUntil is the score below which a held seat is that of the conversation

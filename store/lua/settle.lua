@@ -56,7 +56,7 @@ if ARGV[12] ~= '' then
   for _ = 1, n % 8 == 0 and 100 or 0 do -- those who are over go when others come
     local last = redis.call('LINDEX', KEYS[5], -1)
     if not last or now - number(last, 9) <= RECORD_TTL + 0 then break end
-    redis.call('RPOP', KEYS[5])
+    redis.call('LTRIM', KEYS[5], 0, -2)
   end
   redis.call('PEXPIRE', KEYS[5], RECORD_TTL)
 end
