@@ -21,7 +21,8 @@ func (b *bench) report(all []row, got [][]sample) string {
 		w.WriteString("Nothing is pinned: taskset is missing, or there is one core.\n")
 	}
 	w.WriteString("\nThe rows take turns, round by round. Figures are medians, with the smallest and largest behind them, which is the noise. " +
-		"A ratio is to the Gin floor of the same round: Gin answering \"success\", reading nothing.\n\n## Saturated\n\n" +
+		"A ratio is to the Gin floor of the same round: Gin answering \"success\", reading nothing. " +
+		"The row of Gin with Redis is what any server pays that asks Redis something for each push, here with the same library over one connection; the rows of kefud with Redis have to be seen beside it.\n\n## Saturated\n\n" +
 		"| Server | req/s | × Gin floor | CPU µs/push | Redis CPU µs/push | system calls/push | allocs/push | bytes/push | RSS MiB | script calls/push | Redis reads/push | generator CPU |\n" +
 		"|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	floor := slices.IndexFunc(all, func(r row) bool { return r.server == "floor" })

@@ -22,8 +22,9 @@ type row struct {
 
 const (
 	customers = 1000
-	raw       = "raw"   // the server that does nothing
-	floor     = "floor" // Gin answering "success"
+	raw       = "raw"    // the server that does nothing
+	floor     = "floor"  // Gin answering "success"
+	asking    = "asking" // the same after a command of Redis
 )
 
 func rows() []row {
@@ -34,6 +35,7 @@ func rows() []row {
 		{"Gin floor", floor, xml, customers, "success"},
 		{"kefud, store in memory, plain XML", "memory-plain", xml, customers, transfer},
 		{"kefud, store in memory, safe XML", "memory-safe", safe, customers, sealed},
+		{"Gin + Redis: a GET, then \"success\"", asking, xml, customers, "success"},
 		{"silenceper/wechat, plain XML", "silenceper", xml, customers, transfer},
 		{"silenceper/wechat, safe XML", "silenceper", safe, customers, sealed},
 	}
@@ -95,7 +97,7 @@ func (b *bench) launch(ctx context.Context, r row) (*process, *process, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if r.server != "" {
+	if r.server != "" && r.server != asking {
 		server, err := start(ctx, b.serverCore, addr, b.self, "serve", r.server, addr)
 		return server, nil, err
 	}
@@ -108,21 +110,28 @@ func (b *bench) launch(ctx context.Context, r row) (*process, *process, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	server, err := b.launchOn(ctx, r, addr, at)
+	if err != nil {
+		redis.stop()
+		return nil, nil, err
+	}
+	return server, redis, nil
+}
+
+// launchOn starts the row's server at addr, with the Redis at the address at.
+func (b *bench) launchOn(ctx context.Context, r row, addr, at string) (*process, error) {
+	if r.server == asking {
+		return start(ctx, b.serverCore, addr, b.self, "serve", asking+" "+at, addr)
+	}
 	mode := "plain"
 	if r.shape.safe {
 		mode = "safe"
 	}
 	path := filepath.Join(b.dir, "config.yaml")
 	if err := os.WriteFile(path, fmt.Appendf(nil, configFile, addr, b.logLevel, at, mode), 0o600); err != nil {
-		redis.stop()
-		return nil, nil, fmt.Errorf("write the config: %w", err)
+		return nil, fmt.Errorf("write the config: %w", err)
 	}
-	server, err := start(ctx, b.serverCore, addr, b.kefud, "serve", "--config", path)
-	if err != nil {
-		redis.stop()
-		return nil, nil, err
-	}
-	return server, redis, nil
+	return start(ctx, b.serverCore, addr, b.kefud, "serve", "--config", path)
 }
 
 // own is the time that this process has computed.

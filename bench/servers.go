@@ -2,16 +2,19 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 	"github.com/silenceper/wechat/v2"
 	"github.com/silenceper/wechat/v2/cache"
@@ -30,11 +33,18 @@ import (
 func serve(name, addr string) error {
 	gin.SetMode(gin.ReleaseMode)
 	var h http.Handler
+	name, redisAddr, _ := strings.Cut(name, " ")
 	switch name {
 	case raw:
 		return serveRaw(addr)
 	case floor:
 		h = engine(func(c *gin.Context) { c.String(http.StatusOK, "success") })
+	case asking:
+		get, err := asker(redisAddr)
+		if err != nil {
+			return err
+		}
+		h = engine(get)
 	case "silenceper":
 		h = engine(silenceper())
 	case "memory-plain", "memory-safe":
@@ -53,6 +63,25 @@ func engine(callback gin.HandlerFunc) *gin.Engine {
 	registry.MustRegister(collectors.NewGoCollector())
 	e.GET("/metrics", gin.WrapH(promhttp.HandlerFor(registry, promhttp.HandlerOpts{})))
 	return e
+}
+
+// asker is what a push costs that asks Redis anything at all, over one connection for
+// all, as kefud does.
+func asker(addr string) (gin.HandlerFunc, error) {
+	client := redis.NewClient(&redis.Options{Addr: addr, Protocol: 2, DisableIdentity: true, MaxRetries: -1})
+	pipe, err := client.AsyncAutoPipelineWithOptions(&redis.AutoPipelineOptions{MaxBatchSize: 200, FullDuplex: true})
+	if err != nil {
+		return nil, fmt.Errorf("pipeline: %w", err)
+	}
+	return func(c *gin.Context) {
+		ctx := c.Request.Context()
+		cmd := redis.NewStringCmd(ctx, "get", "nothing")
+		if err := pipe.Submit(ctx, cmd).WaitContext(ctx); !errors.Is(err, redis.Nil) {
+			c.Status(http.StatusInternalServerError)
+			return
+		}
+		c.String(http.StatusOK, "success")
+	}, nil
 }
 
 // serveRaw answers whatever is read with the same bytes: the most that the
