@@ -44,18 +44,18 @@ func (s *Store) runAll(ctx context.Context, jobs []job) ([]any, error) {
 		cmds := make([]*redis.Cmd, len(jobs))
 		pipe := s.rdb.Pipeline()
 		for i, j := range jobs {
-			cmds[i] = j.command(ctx)
+			cmds[i] = j.command(ctx, "evalsha", j.script.hash)
 			_ = pipe.Process(ctx, cmds[i]) // it is only noted; exec sends it
 		}
 		if err := exec(ctx, pipe); err != nil {
 			return err
 		}
 		for i, cmd := range cmds {
-			if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
-				cmd = jobs[i].script.Run(ctx, s.rdb, jobs[i].names, jobs[i].args...)
-			}
 			var err error
-			if out[i], err = cmd.Result(); err != nil {
+			if out[i], err = cmd.Result(); err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
+				out[i], err = s.joint.run(ctx, jobs[i])
+			}
+			if err != nil {
 				return err
 			}
 		}

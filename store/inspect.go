@@ -163,7 +163,7 @@ func (i *Inspector) rehearse(ctx context.Context) []string {
 	for _, kind := range []string{"string", "hash", "list", "zset", "stream"} {
 		names = append(names, own+kind)
 	}
-	reply, err := script("rehearse").Run(ctx, i.rdb, names, rehearsalKept.Milliseconds()).Slice()
+	reply, err := redis.NewScript(joined("rehearse")).Run(ctx, i.rdb, names, rehearsalKept.Milliseconds()).Slice()
 	if err != nil {
 		return []string{"EVALSHA " + i.reason(i.fault(ctx, err))}
 	}

@@ -54,20 +54,23 @@ func newJoint(rdb redis.UniversalClient, embedded bool) (*joint, error) {
 // run runs a script. When ctx ends, the command may still be carried out, as with
 // every command whose answer is not waited for.
 func (t *joint) run(ctx context.Context, j job) (any, error) {
-	cmd := j.command(ctx)
-	var err error
+	cmd := j.command(ctx, "evalsha", j.script.hash)
+	err := t.process(ctx, cmd)
+	if err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") { // to look allocates
+		cmd = j.command(ctx, "eval", j.script.text)
+		err = t.process(ctx, cmd)
+	}
+	if err != nil {
+		return nil, err // cmd may still be written to
+	}
+	return cmd.Result()
+}
+
+func (t *joint) process(ctx context.Context, cmd *redis.Cmd) error {
 	if t.pipe != nil {
-		err = t.submit(ctx, cmd).WaitContext(ctx)
-	} else {
-		err = t.rdb.Process(ctx, cmd)
+		return t.submit(ctx, cmd).WaitContext(ctx)
 	}
-	switch {
-	case err == nil:
-		return cmd.Result()
-	case redis.HasErrorPrefix(err, "NOSCRIPT"):
-		return j.script.Eval(ctx, t.rdb, j.names, j.args...).Result()
-	}
-	return nil, err // cmd may still be written to
+	return t.rdb.Process(ctx, cmd)
 }
 
 // submit hands a command over. Callers who can run do so first: whoever is back before
@@ -92,12 +95,12 @@ func (t *joint) submit(ctx context.Context, cmd *redis.Cmd) redis.AutoFuture {
 	return c.answer
 }
 
-// command is the script's call. The client library takes a text by reference as well,
-// which saves a copy.
-func (j *job) command(ctx context.Context) *redis.Cmd {
-	const first = 3 // "evalsha", the script and the number of keys stand before
+// command is the script's call, by its hash or its text. The client library takes a text
+// by reference as well, which saves a copy.
+func (j *job) command(ctx context.Context, name, script any) *redis.Cmd {
+	const first = 3 // the command, the script and the number of keys stand before
 	args := make([]any, first, first+len(j.names)+len(j.args))
-	args[0], args[1], args[2] = "evalsha", j.script.hash, len(j.names)
+	args[0], args[1], args[2] = name, script, len(j.names)
 	for i := range j.names {
 		args = append(args, &j.names[i])
 	}

@@ -81,6 +81,31 @@ func TestCallsGoTogether(t *testing.T) {
 	}
 }
 
+// When Redis has forgotten all scripts, as after a restart, what everybody asks anew still
+// goes over one connection.
+func TestForgottenScriptsTakeNoConnections(t *testing.T) {
+	t.Parallel()
+	const callers, few = 64, 8 // the test's own connections are among the few
+	r := redistest.Start(t)
+	s := running(t, store.Options{Addrs: []string{r.Addr}, Timeout: 10 * time.Second})
+	newPerson(t, s, "u0").served("wang", 0)
+	before := info(t, r, "total_connections_received")
+	r.FlushScripts()
+	var all sync.WaitGroup
+	for i := range callers {
+		p := newPerson(t, s, fmt.Sprint("u", i+1))
+		all.Go(func() {
+			if _, err := s.Receive(t.Context(), p.receipt()); err != nil {
+				t.Errorf("receive: %v", err)
+			}
+		})
+	}
+	all.Wait()
+	if n := info(t, r, "total_connections_received") - before; n > few {
+		t.Errorf("%.0f connections were made for %d calls", n, callers)
+	}
+}
+
 // A command is sent once, whatever becomes of it: who asked is told that it failed, and
 // decides himself.
 func TestNothingIsSentTwice(t *testing.T) {

@@ -25,12 +25,9 @@ type scripts struct {
 	bind, announce, unbind             *program
 }
 
-// A program is a script, and its hash as calls take it: made for each, it would be
-// allocated for each.
-type program struct {
-	*redis.Script
-	hash any
-}
+// A program is a script as calls take it: its hash, and its text for a Redis that does
+// not know it. Made for each call, they would be allocated for each.
+type program struct{ hash, text any }
 
 // constants are what scripts need not be told with every call. Times are in ms; those
 // that only go on to Redis are texts, as it takes them.
@@ -98,6 +95,5 @@ func joined(files ...string) string {
 }
 
 func newProgram(text string) *program {
-	p := redis.NewScript(text)
-	return &program{Script: p, hash: p.Hash()}
+	return &program{hash: redis.NewScript(text).Hash(), text: text}
 }
