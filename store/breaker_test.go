@@ -51,9 +51,9 @@ func TestRefresherRoom(t *testing.T) {
 	if err != nil {
 		t.Fatalf("make meter: %v", err)
 	}
-	r := refresher{Store: &Store{meter: m}, asked: make(chan refresh, 2*refreshBatch)}
+	r := refresher{Store: &Store{meter: m}, asked: make(chan *refresh, 2*refreshBatch)}
 	for range 3 * refreshBatch {
-		r.ask(refresh{})
+		r.ask(&refresh{})
 	}
 	if n := len(r.more(<-r.asked)); n != refreshBatch {
 		t.Errorf("a batch of %d, want %d", n, refreshBatch)

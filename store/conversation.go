@@ -42,7 +42,7 @@ func (s *Store) Receive(ctx context.Context, r kefu.Receipt) (kefu.Received, err
 	got := kefu.Received{Conversation: v.conversation(), First: r.At, Answer: parseAnswer(answer), Turn: v.turn()}
 	got.Kept = got.Answer.Decided()
 	if refreshes == "1" {
-		s.refresher.ask(refresh{customer: r.Customer, agent: got.Serving, at: r.At, idle: r.Idle, version: got.Version})
+		s.refresher.ask(&refresh{customer: r.Customer, agent: got.Serving, at: r.At, idle: r.Idle, version: got.Version})
 	}
 	if owed != "0" && owed != quick {
 		s.wakeUp(j.place)

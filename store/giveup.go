@@ -20,7 +20,7 @@ const (
 // may have taken: its answer was lost, or what should have followed failed.
 type leaver struct {
 	*Store
-	asked chan leaving
+	asked chan *leaving
 	delay time.Duration // longer than a push is in work, so that what is unsettled then stays so
 }
 
@@ -35,7 +35,7 @@ type leaving struct {
 // run out by themselves.
 func (s *Store) GiveUp(r kefu.SeatRequest) {
 	select {
-	case s.leaver.asked <- leaving{request: r, due: time.Now().Add(s.leaver.delay)}:
+	case s.leaver.asked <- &leaving{request: r, due: time.Now().Add(s.leaver.delay)}:
 	default:
 		s.meter.refreshes.WithLabelValues("dropped").Inc()
 	}
@@ -54,7 +54,7 @@ func (l *leaver) run(ctx context.Context) {
 
 // one works on one request until it succeeds, its seats have run out, or ctx
 // ends.
-func (l *leaver) one(ctx context.Context, left leaving) {
+func (l *leaver) one(ctx context.Context, left *leaving) {
 	ends := time.Now().Add(left.request.Idle)
 	for wait := time.Until(left.due); ; wait = giveUpPause {
 		timer := time.NewTimer(wait)

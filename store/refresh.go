@@ -24,12 +24,12 @@ type refresh struct {
 // A refresher keeps seats in the background, so that no answer waits for it.
 type refresher struct {
 	*Store
-	asked chan refresh
+	asked chan *refresh // by reference: most of the time nobody waits, and the collector looks through the room
 }
 
 // ask hands a refresh over. If too many wait it is dropped: the customer's next
 // push a twentieth of idle later asks again.
-func (r *refresher) ask(f refresh) {
+func (r *refresher) ask(f *refresh) {
 	select {
 	case r.asked <- f:
 	default:
@@ -49,8 +49,8 @@ func (r *refresher) run(ctx context.Context) {
 }
 
 // more takes what waits besides the first, up to a batch.
-func (r *refresher) more(first refresh) []refresh {
-	out := []refresh{first}
+func (r *refresher) more(first *refresh) []*refresh {
+	out := []*refresh{first}
 	for len(out) < refreshBatch {
 		select {
 		case f := <-r.asked:
@@ -65,7 +65,7 @@ func (r *refresher) more(first refresh) []refresh {
 // all refreshes seats. A conversation whose seat is lost for good is taken from
 // its agent, so that its next push is decided anew and no agent has more
 // customers than seats.
-func (r *refresher) all(ctx context.Context, some []refresh) {
+func (r *refresher) all(ctx context.Context, some []*refresh) {
 	jobs := make([]job, len(some))
 	for i, f := range some {
 		free := r.scores.next(f.at.Add(seatFor(f.idle)))

@@ -47,7 +47,7 @@ func (s *Store) Say(ctx context.Context, u kefu.Utterance) (kefu.Said, error) {
 	}
 	s.wakeUp(p)
 	if l.yes(3) {
-		s.refresher.ask(refresh{customer: u.Customer, agent: u.Agent, at: u.At, idle: u.Idle, version: l.number(4)})
+		s.refresher.ask(&refresh{customer: u.Customer, agent: u.Agent, at: u.At, idle: u.Idle, version: l.number(4)})
 	}
 	said := kefu.Said{Left: int(l.number(1)), Until: instant(l.number(2))}
 	if said.Left < 0 {

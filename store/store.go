@@ -129,8 +129,8 @@ func newStore(o Options) (*Store, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s.breakers = newBreakers(s.rdb, o.Partitions)
-	s.refresher = refresher{Store: s, asked: make(chan refresh, refreshRoom)}
-	s.leaver = leaver{Store: s, asked: make(chan leaving, giveUpRoom), delay: giveUpDelay}
+	s.refresher = refresher{Store: s, asked: make(chan *refresh, refreshRoom)}
+	s.leaver = leaver{Store: s, asked: make(chan *leaving, giveUpRoom), delay: giveUpDelay}
 	s.rester = newRester(s)
 	s.health.start(o.Logger, time.Now())
 	return s, nil
