@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"kefud/internal/race"
 	"kefud/kefu"
 	"kefud/wechat"
 )
@@ -210,7 +211,7 @@ func TestCallbackAllocatesLittle(t *testing.T) { //nolint:paralleltest // alloca
 		if r.writer.status != http.StatusOK || r.writer.size < 100 {
 			t.Errorf("%s: status %d, %d bytes", name, r.writer.status, r.writer.size)
 		}
-		if got-own > most[name]+raceAllocations {
+		if got-own > most[name]+race.Allocations {
 			t.Errorf("%s: %.0f allocations above Gin's %.0f, want at most %.0f", name, got-own, own, most[name])
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"kefud/internal/budget"
+	"kefud/internal/race"
 	"kefud/kefu"
 )
 
@@ -31,12 +32,8 @@ func TestReceiveAllocatesLittle(t *testing.T) { //nolint:paralleltest // allocat
 			t.Errorf("%+v, %v, want kept", got, err)
 		}
 	})
-	allowed := float64(most)
-	if raceDetector {
-		allowed += 8 // pools forget on purpose
-	}
-	if got > allowed {
-		t.Errorf("%.0f allocations, want at most %.0f", got, allowed)
+	if got > most+race.Allocations {
+		t.Errorf("%.0f allocations, want at most %d", got, most)
 	}
 	t.Logf("%.0f allocations", got)
 }

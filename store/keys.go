@@ -12,7 +12,8 @@ import (
 )
 
 // Every key, with <prefix> from Options, P the number of partitions and p the
-// partition of a customer. Times are Unix milliseconds. What stands in braces
+// partition of a customer. Times are Unix milliseconds. The TTL of buckets of who rests
+// and of seats is an eighth more, so that not everybody who comes has to lengthen it. What stands in braces
 // decides on which node of a cluster a key lives: all keys of a partition live
 // together, and so do the seats of all agents, so that one script can try a
 // whole ladder.
@@ -77,7 +78,8 @@ import (
 //	push        when the push was first seen, and once it is decided a space, the
 //	            letter of its kefu.Way, the agent, a space, the account
 //	records     of the customers of a bucket: 8 bytes of SHA-1 as in rest, kefu.Record as record.go
-//	            writes it; the newest first, recordsMost at most
+//	            writes it; the newest first, recordsMost at most. Those that are over go when eight more
+//	            have come, and are shown to nobody until then
 //	lane        deliveries, the oldest first; lines: id, attempts, agent, entry, JSON of the rest
 //	lanes       "app user" of every lane with deliveries, "@app user" of every chat's; the
 //	            score is when it is due, or its lease ends

@@ -9,6 +9,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"kefud/internal/race"
 	"kefud/kefu"
 	"kefud/store"
 )
@@ -18,7 +19,7 @@ const racers = 64
 // rounds is how often a race is run: a real server is quick enough for many.
 func (b backend) rounds() int {
 	switch {
-	case b.name != "server" || raceDetector:
+	case b.name != "server" || race.Enabled:
 		return 20
 	case testing.Short():
 		return 100

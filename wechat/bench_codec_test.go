@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"kefud/internal/race"
 	"kefud/kefu"
 )
 
@@ -112,7 +113,7 @@ func TestSealAllocatesLittle(t *testing.T) { //nolint:paralleltest // allocation
 					t.Fatal(err)
 				}
 			})
-			if got > tt.most+raceAllocations {
+			if got > tt.most+race.Allocations {
 				t.Errorf("%s: %.0f allocations, want at most %.0f:\n%s", tt.way, got, tt.most, message)
 			}
 		}

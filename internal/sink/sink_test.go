@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"kefud/internal/race"
 )
 
 // A stuckWriter takes lines while it is open.
@@ -132,16 +134,12 @@ func TestSinkAllocatesLittle(t *testing.T) { //nolint:paralleltest // allocation
 	s := New(w)
 	defer s.Close()
 	line := []byte(strings.Repeat("x", 300) + "\n")
-	most := 0.0
-	if raceDetector {
-		most = 2 // pools forget on purpose
-	}
 	if n := testing.AllocsPerRun(1000, func() {
 		if _, err := s.Write(line); err != nil {
 			t.Error(err)
 		}
 		<-w
-	}); n > most {
+	}); n > race.Allocations {
 		t.Errorf("%.0f allocations a line", n)
 	}
 }

@@ -1,5 +1,0 @@
-//go:build !race
-
-package wechat
-
-const raceAllocations = 0
