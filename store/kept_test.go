@@ -164,8 +164,10 @@ func rewrite(p *person) bool {
 		return false
 	}
 	version, rest, _ := strings.Cut(hash["t"], "\n")
-	kept, idle := q[10:20]+"000", q[20:]
-	if err := p.s.Client().HSet(p.Context(), key, "t", strings.Join([]string{version, idle, kept, rest}, "\n")).Err(); err != nil {
+	kept, pushed, held := q[10:20]+"000", q[20:33], strings.TrimLeft(q[33:46], "0")
+	idle, turns, _ := strings.Cut(q[46:], " ")
+	if err := p.s.Client().HSet(p.Context(), key, "t", strings.Join([]string{version, idle, kept, rest}, "\n"),
+		"lp", pushed, "sa", held, "rc", turns).Err(); err != nil {
 		p.Fatal(err)
 	}
 	if err := p.s.Client().HDel(p.Context(), key, "q").Err(); err != nil {

@@ -114,7 +114,7 @@ import (
 //	lead        who leads
 //
 // The fields of a customer, all of them optional. They stand in his hash by themselves if what
-// is around them changes without them: lp sv sa rc mn mu en eu hl rm re aw o:<entry>. All others are
+// is around them changes without them: sv mn mu en eu hl rm re aw o:<entry>. All others are
 // parts of its fields s, t and q, as state.lua writes them.
 //
 //	e  the present entry            et 1 = a tag brought it     es its sticky, ms

@@ -312,9 +312,9 @@ func testRestWakes(t *testing.T, b backend) {
 			w.both("what is owed", func(p *person) any { return p.owedOf(kefu.OwedWaiting) })
 			w.both("the hash", func(p *person) any {
 				hash := filled(p)
-				const until, idle = 10, 20 // where ku, which is rounded, and il begin
-				if q := hash["q"]; len(q) > idle {
-					hash["q"] = fmt.Sprintf("calm %t, idle %s", strings.Trim(q[:until], "0") != "", q[idle:])
+				const until, pushed = 10, 20 // where ku, which is rounded, and lp begin
+				if q := hash["q"]; len(q) > pushed {
+					hash["q"] = fmt.Sprintf("calm %t, %s", strings.Trim(q[:until], "0") != "", q[pushed:])
 				}
 				return hash
 			})

@@ -3,10 +3,10 @@
 
 local BLANK = {__index = function() return '' end}
 
--- What is part of s, t and q. All else is a field of the hash by itself.
+-- What is part of s and t (true) or of q (false). All else is a field of the hash by itself.
 local PART = {
   e = true, es = true, et = true, a = true, g = true, ow = true, bo = true, se = true, st = true,
-  v = true, ei = true, mi = true, n = true, dn = true, at = true, ku = true, il = true,
+  v = true, ei = true, mi = true, n = true, dn = true, at = true, ku = false, il = false, lp = false, sa = false, rc = false,
 }
 
 -- named gives the field of c in his bucket, reckoned once.
@@ -41,8 +41,8 @@ end
 local function put(c, name, value)
   if c[name] == value then return end
   c[name], c.changed = value, true
-  if PART[name] then
-    c.restated = true
+  if PART[name] ~= nil then
+    c.restated = c.restated or PART[name]
     return
   end
   local n = #c.writes
@@ -54,12 +54,13 @@ end
 local function write(c)
   local all, n = c.writes, #c.writes
   for name in pairs(c.before ~= '' and c.before or {}) do
-    if not PART[name] then all[n + 1], all[n + 2], n = name, c[name], n + 2 end
+    if PART[name] == nil then all[n + 1], all[n + 2], n = name, c[name], n + 2 end
   end
-  if c.restated or c.before ~= '' then
-    local s, t, q = joined(c)
-    all[n + 1], all[n + 2], all[n + 3], all[n + 4], all[n + 5], all[n + 6] = 's', s, 't', t, 'q', q
+  if c.restated or c.q == '' then -- without a q, t is as it was earlier
+    local s, t = joined(c)
+    all[n + 1], all[n + 2], all[n + 3], all[n + 4], n = 's', s, 't', t, n + 4
   end
+  all[n + 1], all[n + 2] = 'q', paced(c)
   redis.call('HSET', c.key, unpack(all))
 end
 

@@ -9,15 +9,17 @@
 -- itself, and then true if there is no hash of the customer.
 local function kept()
   if ARGV[7] == 'e' then return end
-  local h = redis.call('HMGET', KEYS[2], 'q', 'lp', 'sv', 'rc', 'sa', 'hl', 's', 't')
-  local calm, since, holds = h[1], h[2], h[3]
+  local h = redis.call('HMGET', KEYS[2], 'q', 'sv', 'hl', 's', 't')
+  local q, holds = h[1], h[2]
+  if not q then return nil, not (holds or h[4]) end
   -- Compared as texts: to make numbers of them takes longer. Instants begin with as
-  -- many digits as are in calm, and are later if that is all the difference. joined of
-  -- state.lua says what is in it.
-  if not calm then return nil, not (since or holds or h[4] or h[7]) end
-  if ARGV[1] > calm or string.sub(calm, 11, 20) < ARGV[5] or string.sub(calm, 21) ~= ARGV[2] then return end
-  if not since or not holds or h[6] == '1' then return end
-  local now, idle = ARGV[1] + 0, ARGV[2] + 0 -- tonumber reads a text twice
+  -- many digits as are in calm and ku, and are later if that is all the difference.
+  -- paced of state.lua says what is in it.
+  if ARGV[1] > q or string.sub(q, 11, 20) < ARGV[5] or not holds or h[3] == '1' then return end
+  local idle, turn = string.match(q, '^(%d*) (%d+)$', TAIL)
+  if idle ~= ARGV[2] then return end
+  local now, since, held = ARGV[1] + 0, string.sub(q, 21, 33), string.sub(q, 34, 46)
+  idle = idle + 0 -- tonumber reads a text twice
   local gap = now - since
   if gap > idle then return end
 
@@ -27,13 +29,12 @@ local function kept()
   if not redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. answer, 'PX', PUSH_TTL, 'NX') then
     return '=' .. (redis.call('GET', KEYS[1]) or ARGV[1])
   end
-  local turn, held, refresh = whole((h[4] or 0) + 1), h[5] or '', '\n0\nq\n'
-  redis.call('HSET', KEYS[2], 'lp', gap > 0 and ARGV[1] or since, 'mn', ARGV[4], 'mu', ARGV[5], 'rc', turn)
-  if held == '' or now - held > idle / 20 then
-    held, refresh = ARGV[1], '\n1\nq\n'
-    redis.call('HSET', KEYS[2], 'sa', held)
-  end
-  return answer .. refresh .. holds .. '\n' .. held .. '\n' .. turn .. '\n' .. h[7] .. '\n' .. h[8]
+  local refresh = '\n0\nq\n'
+  turn = whole(turn + 1)
+  if now - held > idle / 20 then held, refresh = ARGV[1], '\n1\nq\n' end
+  redis.call('HSET', KEYS[2], 'mn', ARGV[4], 'mu', ARGV[5], 'q',
+    string.sub(q, 1, 20) .. (gap > 0 and ARGV[1] or since) .. held .. ARGV[2] .. ' ' .. turn)
+  return answer .. refresh .. holds .. '\n' .. held .. '\n' .. turn .. '\n' .. h[4] .. '\n' .. h[5]
 end
 
 local quick, fresh = kept()
