@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -127,6 +128,33 @@ func testKeptForHours(t *testing.T, b backend) {
 				}
 			}
 		}
+	}
+}
+
+// The quick way ends before the TTL has to be moved, though it tells times by their first
+// digits.
+func testKeptToTheSecond(t *testing.T, b backend) {
+	one, two := newPerson(t, b.open(t), "u1"), newPerson(t, b.open(t), "u1")
+	two.s.Thorough()
+	push := func(at time.Time) {
+		for _, p := range []*person{one, two} {
+			p.now = at
+			p.push(func(r *kefu.Receipt) { r.Allowance.AfterMessageWindow = time.Minute }) // it is not what the TTL goes by
+		}
+	}
+	one.served("wang", 0)
+	two.served("wang", 0)
+	calm, err := strconv.ParseInt(filled(one)["q"][:10], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := time.Unix(calm, 0).UTC()
+	for one.now.Before(last.Add(-idle)) {
+		push(one.now.Add(idle))
+	}
+	for at := last.Add(-time.Second); at.Before(last.Add(3 * time.Second)); at = at.Add(100 * time.Millisecond) {
+		push(at)
+		same(t, fmt.Sprintf("the hash %s after the last calm second", at.Sub(last)), filled(one), filled(two))
 	}
 }
 

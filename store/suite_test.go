@@ -230,6 +230,7 @@ var suite = []struct {
 	{"KeptAsThoroughly", testKeptAsThoroughly},
 	{"KeptEarlier", testKeptEarlier},
 	{"KeptForHours", testKeptForHours},
+	{"KeptToTheSecond", testKeptToTheSecond},
 	{"RestIsOneCommand", testRestIsOneCommand},
 	{"RestInFewRoundTrips", testRestInFewRoundTrips},
 	{"RestOver", testRestOver},

@@ -2,6 +2,7 @@
 
 package race
 
+// What is so without the race detector.
 const (
 	Enabled     = false
 	Allocations = 0

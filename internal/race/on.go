@@ -2,6 +2,7 @@
 
 package race
 
+// What is so under the race detector.
 const (
 	Enabled     = true
 	Allocations = 8
