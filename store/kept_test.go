@@ -183,6 +183,36 @@ func testKeptEarlier(t *testing.T, b backend) {
 	}
 }
 
+// A hash of the layout between that and today's tells the same, and is kept as long.
+func testKeptBetween(t *testing.T, b backend) {
+	p := newPerson(t, b.open(t), "u1")
+	brief := func(r *kefu.Receipt) { r.DefaultSticky = 0 }
+	p.settle(p.push(brief).Conversation, "wang", func(st *kefu.Settlement) { st.Sticky = 0 })
+	p.later(time.Minute)
+	want := p.conversation()
+	rewriteBetween(p)
+	same(t, "conversation", p.conversation(), want)
+	if got := p.push(brief); !got.Kept || got.Turn != 2 {
+		t.Errorf("the next push: %+v, want it kept, the second", got)
+	}
+	rewriteBetween(p)
+	p.ends("wang", nil, true)
+	ttl, least := p.s.Client().PTTL(t.Context(), p.s.CustomerKey(p.id)).Val(), allowance.AfterMessageWindow-2*time.Minute
+	if ttl < least {
+		t.Errorf("kept for %s after the end, want %s", ttl, least)
+	}
+}
+
+func rewriteBetween(p *person) {
+	p.Helper()
+	q := filled(p)["q"]
+	idle, turns, _ := strings.Cut(q[46:], " ")
+	if err := p.s.Client().HSet(p.Context(), p.s.CustomerKey(p.id), "q", q[:10]+" "+q[10:20]+" "+idle,
+		"lp", q[20:33], "sa", strings.TrimLeft(q[33:46], "0"), "rc", turns).Err(); err != nil {
+		p.Fatal(err)
+	}
+}
+
 // rewrite puts what stands in q into t, where it was before, if there is a q.
 func rewrite(p *person) bool {
 	p.Helper()

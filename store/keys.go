@@ -78,8 +78,7 @@ import (
 //	push        when the push was first seen, and once it is decided a space, the
 //	            letter of its kefu.Way, the agent, a space, the account
 //	records     of the customers of a bucket: 8 bytes of SHA-1 as in rest, kefu.Record as record.go
-//	            writes it; the newest first, recordsMost at most. Those that are over go when eight more
-//	            have come, and are shown to nobody until then
+//	            writes it; the newest first, recordsMost at most
 //	lane        deliveries, the oldest first; lines: id, attempts, agent, entry, JSON of the rest
 //	lanes       "app user" of every lane with deliveries, "@app user" of every chat's; the
 //	            score is when it is due, or its lease ends

@@ -325,6 +325,19 @@ func testRestWakes(t *testing.T, b backend) {
 	}
 }
 
+// A timer that was left behind by a conversation that is over keeps nobody from resting.
+func testRestLeftTimer(t *testing.T, b backend) {
+	p := clocked(t, b)
+	p.settle(p.push(throughRelay).Conversation, "wang", relayed(6*time.Hour))
+	p.later(idle + time.Second)
+	p.settle(p.push().Conversation, "wang")
+	p.later(idle + time.Second)
+	p.rests(1)
+	if timers := p.s.Client().ZRange(t.Context(), p.s.TimersKey(p.s.Partition(p.id)), 0, -1).Val(); len(timers) > 0 {
+		t.Errorf("timers of %q, want none", timers)
+	}
+}
+
 func testRestIsOneCommand(t *testing.T, b backend) {
 	p := clocked(t, b)
 	warm(t, p.s)

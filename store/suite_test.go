@@ -231,6 +231,8 @@ var suite = []struct {
 	{"KeptEarlier", testKeptEarlier},
 	{"KeptForHours", testKeptForHours},
 	{"KeptToTheSecond", testKeptToTheSecond},
+	{"KeptBetween", testKeptBetween},
+	{"RestLeftTimer", testRestLeftTimer},
 	{"RestIsOneCommand", testRestIsOneCommand},
 	{"RestInFewRoundTrips", testRestInFewRoundTrips},
 	{"RestOver", testRestOver},

@@ -15,9 +15,10 @@ for _, value in pairs(c) do if value ~= '' then there = there + 1 end end
 if #all == 0 and redis.call('HGET', KEYS[2], name) == ' ' .. ARGV[1] then redis.call('HDEL', KEYS[2], name) end
 -- One whose time is over is about to be forgotten.
 if (c.lp or '') == '' or (c.il or '') == '' or (c.ku or '') == '' or now <= c.lp + c.il or now >= tonumber(c.ku) then return 0 end
-if (c.aw or '') ~= '' or redis.call('EXISTS', KEYS[3]) == 1 or redis.call('ZSCORE', KEYS[4], ARGV[1]) then return 0 end
+if (c.aw or '') ~= '' or redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
 local text = pack(c, there, now)
 if not text then return 0 end
+redis.call('ZREM', KEYS[4], ARGV[1]) -- a timer of one who does not wait means nothing
 redis.call('HSET', KEYS[2], name, text)
 outlive(KEYS[2], c.ku - now + 3600000) -- an hour later at most
 redis.call('DEL', KEYS[1])

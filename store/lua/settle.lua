@@ -53,7 +53,7 @@ if asked then redis.call('SET', KEYS[1], first .. ' ' .. ARGV[10], 'PX', PUSH_TT
 if ARGV[12] ~= '' then
   local n = redis.call('LPUSH', KEYS[5], named(c) .. ARGV[12])
   if n > RECORDS_MOST then redis.call('LTRIM', KEYS[5], 0, RECORDS_MOST - 1) end
-  for _ = 1, n % 8 == 0 and 100 or 0 do -- those who are over go when others come
+  for _ = 1, 100 do -- those who are over go when another comes
     local last = redis.call('LINDEX', KEYS[5], -1)
     if not last or now - number(last, 9) <= RECORD_TTL + 0 then break end
     redis.call('LTRIM', KEYS[5], 0, -2)

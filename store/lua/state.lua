@@ -20,7 +20,12 @@ local function split(c)
     return
   end
   c.v, c.ei, c.mi, c.n, c.dn, c.at = string.match(c.t, TERMS)
-  if #q < TAIL then return end
+  if #q < TAIL then -- between the two: calm, ku and il with spaces, and lp, sa and rc by themselves
+    c.ku, c.il = string.match(q, '^%d+ (%d+) (%d*)$')
+    c.ku = c.ku and c.ku + 0 > 0 and c.ku .. '000' or ''
+    c.il = c.il or ''
+    return
+  end
   local ku, lp, sa = string.sub(q, 11, 20), string.sub(q, 21, 33), string.sub(q, 34, 46)
   c.ku = ku ~= string.sub(NEVER, 1, 10) and ku .. '000' or ''
   c.lp, c.sa = lp ~= NEVER and lp or '', sa ~= NEVER and sa or ''
@@ -40,7 +45,7 @@ end
 -- fixed writes down an instant (ms, as text) in thirteen digits.
 local function fixed(ms)
   if #ms == 13 then return ms end
-  return ms == '' and NEVER or string.format('%013d', ms + 0)
+  return ms == '' and NEVER or string.format('%013.0f', ms + 0)
 end
 
 -- joined gives s and t, the reverse of split.
