@@ -13,10 +13,10 @@ import (
 
 // Every key, with <prefix> from Options, P the number of partitions and p the
 // partition of a customer. Times are Unix milliseconds. The TTL of buckets of who rests
-// and of seats is an eighth more, so that not everybody who comes has to lengthen it. What stands in braces
-// decides on which node of a cluster a key lives: all keys of a partition live
-// together, and so do the seats of all agents, so that one script can try a
-// whole ladder.
+// and of seats is an eighth more, so that not everybody who comes has to lengthen it.
+// What stands in braces decides on which node of a cluster a key lives: all keys of a
+// partition live together, and so do the seats of all agents, so that one script can try
+// a whole ladder.
 //
 //	key                                   type    TTL               writer                   reader
 //	<prefix>:partitions                   string  none: it says     readLayout               readLayout

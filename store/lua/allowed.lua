@@ -1,5 +1,5 @@
--- allowed reads until when recipients may be sent something. Needs rested.lua, unpack.lua,
--- state.lua, customer.lua.
+-- allowed reads until when recipients may be sent something. Needs customer.lua with
+-- what it needs.
 --
 -- KEYS  1 customer or chat, 2 bucket of a customer
 -- ARGV  1 member of a customer ('' = it is a chat)

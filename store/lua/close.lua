@@ -1,5 +1,5 @@
--- close ends a conversation for the agent who has it. Needs rested.lua, unpack.lua,
--- state.lua, customer.lua, owe.lua, await.lua.
+-- close ends a conversation for the agent who has it. Needs customer.lua with
+-- what it needs, owe.lua, await.lua.
 --
 -- KEYS  1 (not used), 2 customer, 3 lane, 4 lanes, 5 timers, 6 bucket
 -- ARGV  1 now ms, 2 agent, 3 member, 4 TTL ms of 3 and 4, 5 slack ms, 6 notice ('' = none), 7 its body

@@ -1,5 +1,6 @@
 -- Fragment: reading and writing a customer's hash. keys.go says what each field
--- holds. A field that is not there reads as ''. Needs whole.lua, rested.lua, unpack.lua, state.lua.
+-- holds. A field that is not there reads as ''. Needs whole.lua, layout.lua, outlive.lua,
+-- rested.lua, unpack.lua, state.lua.
 
 local BLANK = {__index = function() return '' end}
 

@@ -1,4 +1,4 @@
--- history reads what explain shows. Needs rested.lua, unpack.lua, state.lua, customer.lua.
+-- history reads what explain shows. Needs customer.lua with what it needs.
 --
 -- KEYS  1 customer, 2 records, 3 bucket
 -- ARGV  1 now ms, 2 member, 3 how many records are asked for, 4 how old they may be ms

@@ -1,7 +1,7 @@
 -- Fragment: the quick way of receive.lua, for most pushes: a message in a conversation
 -- that stays with its agent, whom WeChat reaches, at the entry where the customer is.
 -- It does what receive.lua would, with a fraction of the work: what seldom changes is
--- handed on as it stands, unread. Needs constants, whole.lua, reach.lua.
+-- handed on as it stands, unread. Needs constants, whole.lua, layout.lua, reach.lua.
 
 -- kept returns '=' and the record for a push seen before, else, each on a line, the
 -- answer, '1' = refresh the seat, 'q', who holds the seat, since when, the turn, and
@@ -14,7 +14,6 @@ local function kept()
   if not q then return nil, not (holds or h[4]) end
   -- Compared as texts: to make numbers of them takes longer. Instants begin with as
   -- many digits as are in calm and ku, and are later if that is all the difference.
-  -- paced of state.lua says what is in it.
   if ARGV[1] > q or string.sub(q, 11, 20) < ARGV[5] or not holds or h[3] == '1' then return end
   local idle, turn = string.match(q, '^(%d*) (%d+)$', TAIL)
   if idle ~= ARGV[2] then return end

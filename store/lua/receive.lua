@@ -1,6 +1,6 @@
 -- receive records a push, brings the customer's hash up to it, and answers it
--- at once if the conversation stays with its agent. Needs constants, whole.lua, reach.lua, kept.lua, outlive.lua, state.lua, rested.lua, unpack.lua,
--- customer.lua, move.lua, owe.lua, await.lua, tell.lua.
+-- at once if the conversation stays with its agent. Needs constants, reach.lua, kept.lua,
+-- customer.lua with what it needs, move.lua, owe.lua, await.lua, tell.lua.
 --
 -- What few pushes need is given only with them: each argument costs as much as a line of this.
 --

@@ -1,5 +1,5 @@
 -- refresh keeps a serving agent's seat for longer, or takes it again if it was
--- lost and there is room. Needs outlive.lua.
+-- lost and there is room. Needs whole.lua, outlive.lua.
 --
 -- KEYS  1 the agent's seats, 2 facts
 -- ARGV  1 member, 2 now ms, 3 score of the seat, 4 TTL ms of 1, 5 agent

@@ -1,5 +1,6 @@
 -- rest lets a customer rest who does not talk: what must be remembered of him goes
--- into his bucket, and his hash away. Needs outlive.lua, rested.lua, state.lua, pack.lua.
+-- into his bucket, and his hash away. Needs whole.lua, layout.lua,
+-- outlive.lua, rested.lua, state.lua, pack.lua.
 --
 -- KEYS  1 customer, 2 bucket, 3 lane, 4 timers
 -- ARGV  1 member of 2 and 4, 2 now ms

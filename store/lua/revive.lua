@@ -1,6 +1,6 @@
 -- revive puts a buried delivery back into its customer's lane, in the place that
--- it had among those that are still there, if it may still be sent. Needs rested.lua, unpack.lua,
--- state.lua, customer.lua.
+-- it had among those that are still there, if it may still be sent. Needs customer.lua with
+-- what it needs.
 --
 -- KEYS  1 buried, 2 lane, 3 lanes, 4 customer, 5 record of the revival, 6 bucket
 -- ARGV  1 now ms, 2 burial as it stands in 1, 3 member of 3 and 6, 4 id of the delivery, 5 delivery as it stands in a lane,

@@ -1,5 +1,5 @@
 -- say writes an agent's answer down for his customer, if the conversation is
--- his. Needs rested.lua, unpack.lua, state.lua, customer.lua, owe.lua, await.lua, tell.lua.
+-- his. Needs customer.lua with what it needs, owe.lua, await.lua, tell.lua.
 --
 -- KEYS  1 record of the answer, 2 customer, 3 lane, 4 lanes, 5 transcript, 6 timers, 7 bucket
 -- ARGV  1 now ms, 2 agent, 3 member, 4 TTL ms of 1, 5 TTL ms of 3 and 4, 6 idle ms, 7 slack ms,

@@ -1,7 +1,6 @@
 -- settle ends the work on a push: assigns the conversation unless another push
 -- has, keeps the answer for repeats and writes down what is owed; all or nothing.
--- Needs constants, whole.lua, outlive.lua, rested.lua, unpack.lua, state.lua, customer.lua, owe.lua,
--- await.lua, tell.lua.
+-- Needs constants, customer.lua with what it needs, owe.lua, await.lua, tell.lua.
 --
 -- KEYS  1 push record (any key, if no push asks), 2 customer, 3 lane, 4 lanes, 5 records, 6 transcript, 7 timers,
 --       8 bucket

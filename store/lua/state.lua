@@ -2,7 +2,7 @@
 -- his hash as text: to read or write many fields takes longer. s and t seldom change, q
 -- does with every push. Each is short enough for Redis to keep the hash in one piece (64
 -- bytes by default), unless names are long. keys.go says what each part holds. Needs
--- whole.lua.
+-- whole.lua, layout.lua.
 
 local PLACE = '^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$'
 local TERMS = '^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$'
@@ -54,7 +54,7 @@ local function joined(c)
     table.concat({c.v, c.ei, c.mi, c.n, c.dn, c.at}, '\n')
 end
 
--- paced gives q: calm and ku in seconds, lp and sa, all of fixed lengths; il, a space, rc.
+-- paced gives q.
 local function paced(c)
   return string.sub(fixed(whole(calm(c))), 1, 10) .. string.sub(fixed(c.ku), 1, 10) .. fixed(c.lp) .. fixed(c.sa) .. c.il .. ' ' .. c.rc
 end

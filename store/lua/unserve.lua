@@ -1,5 +1,5 @@
 -- unserve takes the conversation from an agent whose seat is lost, unless it
--- has been assigned since. Needs constants, rested.lua, unpack.lua, state.lua, customer.lua.
+-- has been assigned since. Needs constants, customer.lua with what it needs.
 --
 -- KEYS  1 customer, 2 bucket
 -- ARGV  1 agent, 2 version, 3 member of 2, 4 now ms
