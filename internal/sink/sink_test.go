@@ -134,12 +134,16 @@ func TestSinkAllocatesLittle(t *testing.T) { //nolint:paralleltest // allocation
 	s := New(w)
 	defer s.Close()
 	line := []byte(strings.Repeat("x", 300) + "\n")
+	most := 0.0
+	if race.Enabled {
+		most = 2 // pools forget on purpose
+	}
 	if n := testing.AllocsPerRun(1000, func() {
 		if _, err := s.Write(line); err != nil {
 			t.Error(err)
 		}
 		<-w
-	}); n > race.Allocations {
+	}); n > most {
 		t.Errorf("%.0f allocations a line", n)
 	}
 }
