@@ -153,6 +153,9 @@ func (e *evaluation) pipe(p *parse.PipeNode) (any, error) {
 	for i, c := range p.Cmds {
 		var piped []any
 		if i > 0 {
+			if value == (top{}) {
+				return nil, errWhole
+			}
 			piped = []any{value}
 		}
 		var err error
