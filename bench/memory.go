@@ -124,7 +124,7 @@ func (f *filled) live(ctx context.Context) (weight, error) {
 	for _, k := range []struct {
 		pattern string
 		to      *float64
-	}{{"*:customer:*", &m.customer}, {"*:records:*", &m.records}, {"*:seats:*", &m.seat}} {
+	}{{"*:who:*", &m.customer}, {"*:records:*", &m.records}, {"*:seats:*", &m.seat}} {
 		sum, err := f.weigh(ctx, k.pattern)
 		if err != nil {
 			return m, err
@@ -156,7 +156,7 @@ func (f *filled) weigh(ctx context.Context, pattern string) (float64, error) {
 // spread counts the customers of each partition.
 func (f *filled) spread(ctx context.Context) ([]int, error) {
 	out := make([]int, f.store.Partitions())
-	err := f.each(ctx, "*:customer:*", func(keys []string) error {
+	err := f.each(ctx, "*:who:*", func(keys []string) error {
 		for _, k := range keys {
 			var p int
 			_, rest, _ := strings.Cut(k, "{")
@@ -187,7 +187,7 @@ func (f *filled) retire(ctx context.Context, m *weight) error {
 		}
 	}
 	alone := 0
-	err := f.each(ctx, "*:customer:*", func(keys []string) error {
+	err := f.each(ctx, "*:who:*", func(keys []string) error {
 		alone += len(keys)
 		return nil
 	})

@@ -18,16 +18,20 @@ import (
 // partition live together, and so do the seats of all agents, so that one script can try
 // a whole ladder.
 //
+// <mark> is the customer's: the first 8 bytes of SHA-1 of "app user", in base64url. There
+// are so many customers in conversation, and pushes of a minute, that names would be most of
+// what they take; a key of 28 bytes takes half the memory of one with a name in it.
+//
 //	key                                   type    TTL               writer                   reader
 //	<prefix>:partitions                   string  none: it says     readLayout               readLayout
 //	                                              where all else is
-//	<prefix>:{p}:customer:<app>:<user>    hash    longestMS+slack   receive settle unserve   the same, history,
+//	<prefix>:{p}:who:<mark>               hash    longestMS+slack   receive settle unserve   the same, history,
 //	                                                                lease finish say close   overdue hurry
 //	                                                                revive rest forget       allowed
 //	<prefix>:{p}:rest:<0…1023>            hash    till all in it    rest walk forget, and    the same, history,
 //	                                              are over          receive settle say       allowed
 //	                                                                close revive unserve
-//	<prefix>:{p}:push:<app>:<user>:<key>  string  pushTTL           receive settle           receive settle Lookup
+//	<prefix>:{p}:push:<digest>            string  pushTTL           receive settle           receive settle Lookup
 //	<prefix>:{p}:records:<0…1023>         list    recordTTL         settle forget            history
 //	<prefix>:{p}:lane:<app>:<user>        list    laneTTL           receive settle finish    lease finish Owed
 //	                                                                say close revive
@@ -73,19 +77,20 @@ import (
 // What they hold:
 //
 //	partitions  P
-//	rest        a bucket of customers, told by his digest: 8 bytes of SHA-1 of "app user", what is left
-//	            of his hash while he rests, or a space and "app user" while he has one
+//	rest        a bucket of customers: by the 8 bytes of his mark, what is left of his hash
+//	            while he rests, or a space and "app user" while he has one
 //	push        when the push was first seen, and once it is decided a space, the
-//	            letter of its kefu.Way, the agent, a space, the account
-//	records     of the customers of a bucket: 8 bytes of SHA-1 as in rest, kefu.Record as record.go
+//	            letter of its kefu.Way, the agent, a space, the account. The digest is 9 bytes of SHA-1
+//	            of "app user", a zero byte and the push's key, in base64url
+//	records     of the customers of a bucket: the 8 bytes of his mark, kefu.Record as record.go
 //	            writes it; the newest first, recordsMost at most
 //	lane        deliveries, the oldest first; lines: id, attempts, agent, entry, JSON of the rest
 //	lanes       "app user" of every lane with deliveries, "@app user" of every chat's; the
 //	            score is when it is due, or its lease ends
 //	buried      burials as JSON, the newest first, buriedKept at most
 //	revived     that the delivery was put back into its lane; the id is Owed.ID
-//	seats       "app user" of every customer the agent has; the score is when the seat falls
-//	            free, made unique by a fraction, so that it names one taking
+//	seats       the mark, as a number (signed, 64 bits), of every customer the agent has; the score
+//	            is when the seat falls free, in ticks of 1/2048 ms, so that it names one taking
 //	facts       "capacity:<agent>" as it was when a seat was last taken, "last:<agent>" when he
 //	            last got a new customer
 //	said        sayings: t when (ms), d c = the customer's or a = the agent's, a agent, w words, k what
@@ -104,7 +109,7 @@ import (
 //	chats       of an agent: app, openid, state, until when (ms) he can be sent something
 //	owners      "app openid" of a chat: the agent
 //	invites     of an agent: code, until when (ms); 0 = used up
-//	waiting     "app user" of who waits at the entry e; the score is since when
+//	waiting     the mark, as in seats, of who waits at the entry e; the score is since when
 //	tried       the same customers; the score is when a seat was last asked for
 //	list        when the list was fetched, a space, JSON of its agents
 //	token       when it expires, a space, the token
@@ -233,15 +238,21 @@ func (k keys) revived(p int, id string) string { return k.in(p, "revived:"+id) }
 func (k keys) chats() string  { return k.agents("chats") }
 func (k keys) owners() string { return k.agents("owners") }
 
-func (k keys) customer(c kefu.CustomerID) string { return k.of("customer", c) }
+func (k keys) customer(c kefu.CustomerID) string {
+	sum, _ := sums(c, "")
+	return k.in(k.partition(c), "who:"+string(letters(nil, sum[:markBytes])))
+}
+
 func (k keys) said(c kefu.CustomerID) string     { return k.of("said", c) }
 func (k keys) chat(c kefu.CustomerID) string     { return k.of("chat", c) }
 func (k keys) labels(c kefu.CustomerID) string   { return k.of("labels", c) }
 func (k keys) gone(c kefu.CustomerID) string     { return k.of("gone", c) }
 func (k keys) chatLane(c kefu.CustomerID) string { return k.of("chatlane", c) }
 func (k keys) lane(c kefu.CustomerID) string     { return k.of("lane", c) }
+
 func (k keys) push(c kefu.CustomerID, m kefu.MessageKey) string {
-	return k.prefix + ":{" + strconv.Itoa(k.partition(c)) + "}:push:" + string(c.App) + ":" + c.User + ":" + string(m)
+	_, sum := sums(c, m)
+	return k.in(k.partition(c), "push:"+string(letters(nil, sum[:pushBytes])))
 }
 
 // member names a customer within a sorted set. The name of an app has no space.

@@ -41,10 +41,10 @@ func TestMemory(t *testing.T) {
 	all.Wait()
 
 	live := usage(t, s, customers)
-	total := live["customer"] + live["rest"] + live["push"] + live["records"]
+	total := live["who"] + live["rest"] + live["push"] + live["records"]
 	t.Logf("in a conversation: %.0f bytes a customer: %v", total, live)
-	if total > 700 || len(live) != 5 {
-		t.Errorf("a customer in a conversation costs %.0f bytes, %v; want 700 at most", total, live)
+	if total > 560 || len(live) != 5 {
+		t.Errorf("a customer in a conversation costs %.0f bytes, %v; want 560 at most", total, live)
 	}
 	now = start.Add(2 * time.Hour)
 	if n, err := s.Rest(t.Context()); n != customers || err != nil {
@@ -52,7 +52,7 @@ func TestMemory(t *testing.T) {
 	}
 	rest := usage(t, s, customers)
 	t.Logf("at rest: %.1f bytes a customer, and %.1f for explain", rest["rest"], rest["records"])
-	if rest["rest"] > 60 || rest["records"] > 100 || rest["customer"] > 0 {
+	if rest["rest"] > 60 || rest["records"] > 100 || rest["who"] > 0 {
 		t.Errorf("a customer at rest costs %v bytes, want 60 at most, and 100 for explain", rest)
 	}
 }

@@ -51,7 +51,7 @@ func (s *Store) seatAmong(ctx context.Context, r kefu.SeatRequest, some []kefu.S
 		s.keys.queue("tried", r.Customer.App, r.Entry), s.keys.seats(r.Holds),
 	}
 	j.args = []any{
-		member(r.Customer), millis(r.At), score, seatTTL(r.Idle), r.Idle.Milliseconds(),
+		seated(r.Customer), millis(r.At), score, seatTTL(r.Idle), r.Idle.Milliseconds(),
 		heldUntil(r), flag(last && !r.Stays),
 	}
 	for _, c := range some {
@@ -94,7 +94,7 @@ func heldUntil(r kefu.SeatRequest) string {
 	case r.Held.IsZero():
 		return "9007199254740992" // above every score
 	}
-	return strconv.FormatInt(millis(r.Held.Add(seatFor(r.Idle)))+1, 10) // a score is below the next millisecond
+	return afterSeat(r.Held, r.Idle)
 }
 
 // Release undoes one taking of a seat. If the customer was in that seat before,
@@ -110,7 +110,7 @@ func (s *Store) Release(ctx context.Context, c kefu.CustomerID, seat kefu.Seat) 
 	}
 	_, err := s.run(ctx, job{
 		op: "release", place: s.agents(), script: s.scripts.release,
-		names: []string{s.keys.seats(seat.Agent)}, args: []any{member(c), score, before},
+		names: []string{s.keys.seats(seat.Agent)}, args: []any{seated(c), score, before},
 	})
 	return err
 }
@@ -126,7 +126,7 @@ func (s *Store) Loads(ctx context.Context, at time.Time, agents []kefu.AgentID) 
 	err := s.do(ctx, "loads", s.agents(), func(ctx context.Context) error {
 		_, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 			for i, a := range agents {
-				counts[i] = pipe.ZCount(ctx, s.keys.seats(a), "("+strconv.FormatInt(millis(at), 10), "+inf")
+				counts[i] = pipe.ZCount(ctx, s.keys.seats(a), "("+strconv.FormatInt(millis(at)*ticks, 10), "+inf")
 				fields[i] = "last:" + string(a)
 			}
 			facts = pipe.HMGet(ctx, s.keys.facts(), fields...)
@@ -151,9 +151,18 @@ func seatFor(idle time.Duration) time.Duration { return idle + idle/20 }
 
 func seatTTL(idle time.Duration) int64 { return (seatFor(idle) + time.Minute).Milliseconds() }
 
-// scores makes the scores of seats: the instant a seat falls free in
-// milliseconds, and a fraction that differs from taking to taking. A number of
-// Redis has room for 4096 fractions of a millisecond of our times.
+// ticks of a millisecond are what scores of seats count in: the instant a seat falls free,
+// and some more that differ from taking to taking. Redis keeps whole numbers up to 2^53 as
+// such, until the year 2109, in half the room that fractions take. The scripts know them too.
+const ticks = 2048
+
+// afterSeat is below the score of no seat that was asked for at an instant, and above
+// those of earlier milliseconds.
+func afterSeat(at time.Time, idle time.Duration) string {
+	return strconv.FormatInt((millis(at.Add(seatFor(idle)))+1)*ticks, 10)
+}
+
+// scores makes the scores of seats.
 type scores struct{ n atomic.Uint32 }
 
 func newScores() *scores {
@@ -163,7 +172,5 @@ func newScores() *scores {
 }
 
 func (s *scores) next(free time.Time) string {
-	const fractions = 4096
-	f := float64(millis(free)) + float64(s.n.Add(1)%fractions)/fractions
-	return strconv.FormatFloat(f, 'f', -1, 64)
+	return strconv.FormatInt(millis(free)*ticks+int64(s.n.Add(1)%ticks), 10)
 }

@@ -1,7 +1,11 @@
 package store_test
 
 import (
+	"encoding/base64"
+	"encoding/binary"
 	"fmt"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -427,5 +431,25 @@ func testGiveUp(t *testing.T, b backend) {
 	vacate(again, again.now)
 	if got := again.seats("wang"); got != 1 {
 		t.Errorf("wang has %d customers, want the one served", got)
+	}
+}
+
+// A customer is known by the same mark in his key, in his bucket, where a script makes
+// it, and in a seat.
+func testOneMark(t *testing.T, b backend) {
+	p := clocked(t, b)
+	p.push()
+	p.seat(1, "", "wang")
+	fields := p.s.Client().HKeys(t.Context(), p.s.BucketKey(p.id)).Val()
+	if len(fields) != 1 || len(fields[0]) != 8 {
+		t.Fatalf("a bucket of %q, want one of 8 bytes", fields)
+	}
+	if key := p.s.CustomerKey(p.id); !strings.HasSuffix(key, ":"+base64.RawURLEncoding.EncodeToString([]byte(fields[0]))) {
+		t.Errorf("key %s, want what is %x in his bucket", key, fields[0])
+	}
+	want := strconv.FormatInt(int64(binary.BigEndian.Uint64([]byte(fields[0]))), 10)
+	same(t, "seats", p.s.Client().ZRange(t.Context(), p.s.SeatsKey("wang"), 0, -1).Val(), []string{want})
+	if n := p.s.Client().Exists(t.Context(), p.s.CustomerKey(p.id)).Val(); n != 1 {
+		t.Error("no hash under his key")
 	}
 }

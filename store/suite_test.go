@@ -92,6 +92,7 @@ var suite = []struct {
 	{"History", testHistory},
 	{"Records", testRecords},
 	{"EveryKeyExpires", testEveryKeyExpires},
+	{"OneMark", testOneMark},
 	{"SeatOrder", testSeatOrder},
 	{"SeatHeld", testSeatHeld},
 	{"SeatGivenUp", testSeatGivenUp},

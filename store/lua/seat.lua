@@ -3,16 +3,16 @@
 -- outlive.lua.
 --
 -- KEYS  1 facts, 2 waiting, 3 tried, 4 seats to give up, from 5 the candidates' seats
--- ARGV  1 member, 2 now ms, 3 score of the seat, 4 TTL ms of seats, 5 idle ms,
+-- ARGV  1 who takes it, 2 now ms, 3 score of the seat, 4 TTL ms of seats, 5 idle ms,
 --       6 up to which score the seat of KEYS[4] is given up, '' = not, 7 '1' = these are the last candidates, and without a seat he waits,
 --       from 8 the candidates: agent, capacity (0 = no limit)
 -- Returns candidate taken, from 1 (0 = none), score of the taking before ('' = none) and
 --         position from 1 (0 = none), between spaces; then on a line for each one tried seats and last new ms ('' = unknown)
 local member, now = ARGV[1], ARGV[2] + 0
-local taken, before, position, loads = 0, '', 0, {}
+local taken, before, position, loads, free = 0, '', 0, {}, whole(now * TICKS)
 for i = 5, #KEYS do
   local agent, capacity = ARGV[2 * i - 2], ARGV[2 * i - 1]
-  redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', ARGV[2])
+  redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', free)
   local seats = redis.call('ZCARD', KEYS[i])
   local last = redis.call('HGET', KEYS[1], 'last:' .. agent) or ''
   before = redis.call('ZSCORE', KEYS[i], member) or ''
