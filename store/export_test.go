@@ -138,3 +138,6 @@ func (s *Store) VisitKeys(r kefu.Receipt) ([]string, []string) {
 
 // Visit makes a push's keys.
 func (s *Store) Visit(r kefu.Receipt) { s.keys.visit(r) }
+
+// Script is the text of files of folder lua.
+func Script(files ...string) string { return joined(files...) }

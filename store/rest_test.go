@@ -1,10 +1,17 @@
 package store_test
 
 import (
+	"encoding/binary"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
+	"pgregory.net/rapid"
 
 	"kefud/kefu"
 	"kefud/store"
@@ -410,6 +417,82 @@ func testRestBefore(t *testing.T, b backend) {
 	p.rests(1)
 }
 
+// What rests in the way in which programs wrote it before this one.
+func testRestEarlier(t *testing.T, b backend) {
+	p := clocked(t, b)
+	p.push()
+	p.later(idle + time.Second)
+	p.rests(1)
+	field := p.s.Client().HKeys(t.Context(), p.s.BucketKey(p.id)).Val()[0]
+	entered, pushed := p.now.Add(-5*time.Minute), p.now.Add(-time.Hour)
+	var text []byte
+	number := func(all ...int64) {
+		for _, n := range all {
+			text = binary.AppendUvarint(text, uint64(n))
+		}
+	}
+	word := func(s string) {
+		number(int64(len(s)))
+		text = append(text, s...)
+	}
+	const tagged, stands, owned, borrowed, allows, entering, missing = 1, 1 << 1, 1 << 4, 1 << 5, 1 << 6, 1 << 7, 1 << 14
+	number(pushed.UnixMilli(), 700, tagged|stands|owned|borrowed|allows|entering|1<<11|1<<12|missing)
+	number(30*4+2, 720*4+3, 7, 3, 0) // idle 30 min, sticky 720 h, 7 pushes, version 3
+	for _, s := range []string{"cs2", "wang"} {
+		word(s)
+	}
+	number(2)
+	word("cs1")
+	word("li")
+	number(4, 48*4+3, 2, 60*4+1)                           // 4 messages for 48 h, 2 for 60 s
+	number(2*entered.Sub(pushed).Milliseconds(), 2*1500-1) // sat 1.5 s before
+	word("zhao ")
+	rest := func() {
+		t.Helper()
+		if err := p.s.Client().HSet(t.Context(), p.s.BucketKey(p.id), field, text).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rest()
+	same(t, "conversation", p.conversation(), kefu.Conversation{
+		Entry: "cs2", Owner: "wang", Borrowed: 2, Serving: "li", Holds: "li", Entered: entered, Version: 3,
+		Held: pushed.Add(-1500 * time.Millisecond), Turns: 7,
+	})
+	remains := func(of, until string, n string, at time.Time) {
+		t.Helper()
+		got := p.s.Client().HMGet(t.Context(), p.s.CustomerKey(p.id), of, until).Val()
+		same(t, of, got, []any{n, strconv.FormatInt(at.UnixMilli(), 10)})
+	}
+	p.push(enter)
+	remains("mn", "mu", "4", pushed.Add(48*time.Hour))
+	p.delete(p.s.CustomerKey(p.id))
+	rest()
+	p.push()
+	remains("en", "eu", "2", pushed.Add(time.Minute))
+	p.later(idle + time.Second)
+	p.rests(1)
+	if got := p.conversation(); got.Owner != "wang" || got.Turns != 8 {
+		t.Errorf("then %+v, want wang's, with 8 pushes", got)
+	}
+}
+
+// One who only enters, long after he last wrote, rests as others do.
+func testRestLongAfterWriting(t *testing.T, b backend) {
+	p := clocked(t, b)
+	const long = 30 * 24 * time.Hour
+	p.settle(p.push(ask("cs1", long)).Conversation, "wang", owner("wang", 0), func(st *kefu.Settlement) { st.Sticky = long })
+	p.push()
+	p.later(allowance.AfterMessageWindow + time.Hour + time.Millisecond)
+	p.push(enter)
+	p.later(idle + time.Second)
+	before := p.conversation()
+	p.rests(1)
+	same(t, "conversation", p.conversation(), before)
+	if before.Owner != "wang" {
+		t.Errorf("%+v, want wang's", before)
+	}
+}
+
 func testRestForget(t *testing.T, b backend) {
 	p := clocked(t, b)
 	p.served("wang", 1)
@@ -530,4 +613,91 @@ func TestRestTurns(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Whatever a customer's hash may hold is read as it was written, but for the hour of ku.
+func testRestPack(t *testing.T, b backend) {
+	s, ctx := b.open(t), t.Context()
+	script := redis.NewScript(store.Script("whole", "rested", "unpack", "pack") + `
+local c, there = {}, (#ARGV - 1) / 2
+for i = 2, #ARGV, 2 do c[ARGV[i]] = ARGV[i + 1] end
+local text, out = pack(c, there, tonumber(ARGV[1])), {}
+for name, value in pairs(text and unpacked(text) or {}) do out[#out + 1], out[#out + 2] = name, value end
+return out`)
+	rapid.Check(t, func(t *rapid.T) {
+		pushed := start.UnixMilli() + rapid.Int64Range(0, 1e11).Draw(t, "pushed")
+		now := pushed + idle.Milliseconds() + 1
+		hourly := rapid.Map(rapid.Int64Range(-3, 400), func(h int64) int64 { return h * time.Hour.Milliseconds() })
+		around := rapid.OneOf(rapid.Just(int64(0)), hourly, rapid.Int64Range(-1e7, 1e10))
+		at := func(name string) string { return strconv.FormatInt(pushed+around.Draw(t, name), 10) }
+		some := func(name string, most int64) string {
+			return strconv.FormatInt(rapid.Int64Range(1, most).Draw(t, name), 10)
+		}
+		long := func(name string) string {
+			return strconv.FormatInt(rapid.Int64Range(1, 2000).Draw(t, name)*
+				rapid.SampledFrom([]int64{1, 1000, 60_000, 3_600_000}).Draw(t, name+"'s unit"), 10)
+		}
+		word := rapid.StringMatching(`[a-z]{1,4}`)
+		hash := map[string]string{
+			"lp": strconv.FormatInt(pushed, 10), "il": long("il"), "es": long("es"), "e": word.Draw(t, "e"),
+			"ku": strconv.FormatInt(now+rapid.Int64Range(1, 1e10).Draw(t, "ku"), 10),
+		}
+		hours := func(of map[string]string) int64 {
+			ms, _ := strconv.ParseInt(of["ku"], 10, 64)
+			return (ms - pushed + time.Hour.Milliseconds() - 1) / time.Hour.Milliseconds()
+		}
+		if rapid.Bool().Draw(t, "sticky as long as the key is kept") {
+			hash["es"] = strconv.FormatInt(max(0, hours(hash)-rapid.Int64Range(0, 3).Draw(t, "less"))*time.Hour.Milliseconds(), 10)
+		}
+		for _, name := range []string{"et", "st"} {
+			if rapid.Bool().Draw(t, "with "+name) {
+				hash[name] = "1"
+			}
+		}
+		also := map[string]func() string{
+			"bo": func() string { return some("bo", 300) },
+			"rc": func() string { return some("rc", 1e6) }, "v": func() string { return some("v", 300) }, "dn": func() string { return some("dn", 300) },
+			"a": func() string { return word.Draw(t, "a") }, "g": func() string { return word.Draw(t, "g") }, "at": func() string { return long("at") },
+			"ei": func() string { return at("ei") }, "sa": func() string { return at("sa") }, "n": func() string { return " hi " },
+			"mi": func() string { return "li " }, "sv": func() string { return word.Draw(t, "sv") }, "se": func() string { return word.Draw(t, "se") },
+			"ow": func() string { return word.Draw(t, "ow") }, "o:x": func() string { return "li 1 " + at("o:x") },
+		}
+		for _, name := range slices.Sorted(maps.Keys(also)) {
+			if rapid.Bool().Draw(t, "with "+name) {
+				hash[name] = also[name]()
+			}
+		}
+		if hash["ow"] != "" && rapid.Bool().Draw(t, "his own") {
+			hash["sv"], hash["se"] = hash["ow"], hash["e"]
+		}
+		if rapid.Bool().Draw(t, "with mu") {
+			hash["mn"], hash["mu"] = strconv.Itoa(rapid.IntRange(0, 20).Draw(t, "mn")), at("mu")
+		}
+		if rapid.Bool().Draw(t, "with eu") {
+			hash["en"], hash["eu"] = some("en", 9), strconv.FormatInt(now+1+rapid.Int64Range(0, 1e7).Draw(t, "eu"), 10)
+		}
+		args := []any{now}
+		for name, value := range hash {
+			args = append(args, name, value)
+		}
+		reply, err := script.Eval(ctx, s.Client(), nil, args...).StringSlice()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]string{}
+		for pair := range slices.Chunk(reply, 2) {
+			got[pair[0]] = pair[1]
+		}
+		if len(got) == 0 && len(hash) > 9 {
+			return // it is too long
+		}
+		if hours(got) != hours(hash) {
+			t.Fatalf("kept for %d hours, want %d", hours(got), hours(hash))
+		}
+		delete(got, "ku")
+		delete(hash, "ku")
+		if !maps.Equal(got, hash) {
+			t.Fatalf("%v, want %v", got, hash)
+		}
+	})
 }

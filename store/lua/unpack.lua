@@ -3,7 +3,7 @@
 -- unpacked gives the fields of the customer's hash that are not ''; ku is an hour
 -- late at most.
 local function unpacked(text)
-  local at, flags, c = 1, 0, {}
+  local at, has, c = 1, {}, {}
   local function count()
     local n = string.byte(text, at)
     if n > 127 then
@@ -13,19 +13,13 @@ local function unpacked(text)
     at = at + 1
     return n
   end
-  local function flag()
-    local low = flags % 2
-    flags = (flags - low) / 2
-    return low == 1
-  end
-  local function span() -- ms; the unit stands in the lowest two bits
-    local n = count()
+  local function span(n) -- ms; the unit stands in the lowest two bits
     local unit = n % 4
     return (n - unit) / 4 * (unit == 3 and 3600000 or unit == 2 and 60000 or unit == 1 and 1000 or 1)
   end
-  local function instant() -- told from the last push; the lowest bit says that it was before
+  local function instant(from) -- the lowest bit says that it was before
     local n = count()
-    return c.lp + (n % 2 == 1 and -(n + 1) / 2 or n / 2)
+    return from + (n % 2 == 1 and -(n + 1) / 2 or n / 2)
   end
   local function word()
     local n = count()
@@ -34,26 +28,42 @@ local function unpacked(text)
   end
 
   c.lp = count()
-  c.ku = c.lp + count() * 3600000
-  flags = count()
-  c.il, c.es, c.rc, c.v, c.dn, c.e = span(), span(), count(), count(), count(), word()
-  c.et, c.st = flag() and '1' or '', flag() and '1' or ''
-  local same, his = flag(), flag()
-  c.ow = flag() and word() or ''
-  c.bo = flag() and count() or ''
-  c.se, c.sv = same and c.e or word(), his and c.ow or word()
-  if flag() then c.mn, c.mu = count(), c.lp + span() end
-  if flag() then c.en, c.eu = count(), c.lp + span() end
-  if flag() then c.a = word() end
-  if flag() then c.g = word() end
-  if flag() then c.at = span() end
-  if flag() then c.ei = instant() end
-  if flag() then c.sa = instant() end
-  if flag() then c.n = word() end
-  if flag() then c.mi = word() end
-  for _ = 1, flag() and count() or 0 do
+  local newer = c.lp >= NEWER
+  if newer then c.lp = c.lp - NEWER end
+  local hours, flags = count(), count()
+  c.ku = c.lp + hours * 3600000
+  for _, name in ipairs(newer and FLAGS or OLDER) do
+    local low = flags % 2
+    flags, has[name] = (flags - low) / 2, low == 1
+  end
+  if newer then has.same, has.his = not has.elsewhere, not has.another end
+  c.il, c.es = span(count()), count()
+  c.es = c.es < 2 and (hours - 1 - c.es) * 3600000 or span(c.es) -- so short is no time by itself
+  c.rc, c.v, c.dn, c.e = count(), count(), count(), word()
+  c.et, c.st = has.et and '1' or '', has.st and '1' or ''
+  c.ow = has.ow and word() or ''
+  c.bo = has.bo and count() or ''
+  c.se, c.sv = has.same and c.e or word(), has.his and c.ow or word()
+  if has.mu then
+    local n = newer and count() or 0
+    if n % 2 == 1 then -- hours, and less than eight messages
+      n = (n - 1) / 2
+      c.mn = n % 8
+      c.mu = c.lp + (n - c.mn) / 8 * 3600000
+    elseif newer then c.mn, c.mu = n / 2, instant(c.lp)
+    else c.mn, c.mu = count(), c.lp + span(count()) end
+  end
+  if has.en then c.en, c.eu = count(), newer and instant(c.lp) or c.lp + span(count()) end
+  if has.a then c.a = word() end
+  if has.g then c.g = word() end
+  if has.at then c.at = span(count()) end
+  if has.ei then c.ei = instant(c.lp) end
+  if has.sa then c.sa = instant(has.taken and c.ei or c.lp) end
+  if has.n then c.n = word() end
+  if has.mi then c.mi = word() end
+  for _ = 1, has.others and count() or 0 do
     local entry, agent, times = word(), word(), count()
-    c['o:' .. entry] = agent .. ' ' .. times .. ' ' .. instant()
+    c['o:' .. entry] = agent .. ' ' .. times .. ' ' .. instant(c.lp)
   end
   for _, name in ipairs({'rc', 'v', 'dn'}) do if c[name] == 0 then c[name] = nil end end
   for name, value in pairs(c) do
