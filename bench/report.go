@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// report writes docs/performance.md.
-func (b *bench) report(all []row, got [][]sample) string {
+// report writes docs/performance.md; where is what it says of where the time goes.
+func (b *bench) report(all []row, got [][]sample, where string) string {
 	var w strings.Builder
 	fmt.Fprintf(&w, "# Performance\n\nWritten by `make bench`; run it again to have the figures of your machine. It needs Linux, Go and redis-server.\nWhat kefud takes when it rests, starts and reloads is in [footprint.md](footprint.md).\n\n")
 	fmt.Fprintf(&w, "Measured %s with %s on %d cores (%s), %d rounds of %s a row, %d keep-alive connections (%d in the open loops), kefud's log level %s (to /dev/null).\n",
@@ -57,6 +57,7 @@ func (b *bench) report(all []row, got [][]sample) string {
 			of(func(s sample) time.Duration { return s.paced.p50 }), of(func(s sample) time.Duration { return s.paced.p99 }),
 			of(func(s sample) time.Duration { return s.paced.p999 }))
 	}
+	w.WriteString(where)
 	w.WriteString("\nPowerWeChat is not compared: its module cannot be had with a verified checksum (tried: v3.4.22).\n")
 	return w.String()
 }

@@ -64,8 +64,8 @@ func (s *scaling) memory(ctx context.Context, people, few int) (string, error) {
 
 func memoryTable(m weight, people int) string {
 	var w strings.Builder
-	fmt.Fprintf(&w, "## Customers\n\n%d customers, each of whom has tapped a button and written once, in one redis-server; they came in within %s, through router and store. A button has an agent of its own and a group of three behind him, "+
-		"an agent has 20 seats, an app 100 agents. Bytes a customer, of Redis' `used_memory`:\n\n| | bytes | goal |\n|---|---|---|\n", people, m.takes.Round(time.Second))
+	fmt.Fprintf(&w, "## Customers\n\n%d customers, each of whom has tapped a button and written once, in one redis-server; they came in within %s, %d a second at most, through router and store. A button has an agent of its own and a group of three behind him, "+
+		"an agent has 20 seats, an app 100 agents. Bytes a customer, of Redis' `used_memory`:\n\n| | bytes | goal |\n|---|---|---|\n", people, m.takes.Round(time.Second), newcomers)
 	fmt.Fprintf(&w, "| in a conversation, all keys | **%.0f** | ≤ 700 |\n", m.live)
 	for _, row := range []struct {
 		name string

@@ -177,9 +177,18 @@ func many(callers, count int, f func(n int) error) error {
 	return <-errs
 }
 
+// newcomers are let in a second, at most: how many answers of the last minute stand beside
+// what there is of customers, and so how large Redis' tables are, is not to depend on how
+// fast the machine is.
+const newcomers = 3000
+
 // fill lets the customers in: each taps a button and writes once.
 func (t *town) fill(ctx context.Context, customers int) error {
+	begin := time.Now()
 	return many(128, customers, func(n int) error {
+		if err := wait(ctx, time.Until(begin.Add(time.Duration(n)*time.Second/newcomers))); err != nil {
+			return err
+		}
 		if err := t.enter(ctx, n); err != nil {
 			return err
 		}
