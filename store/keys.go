@@ -91,7 +91,7 @@ import (
 //	revived     that the delivery was put back into its lane; the id is Owed.ID
 //	seats       the mark, as a number (signed, 64 bits), of every customer the agent has; the score
 //	            is when the seat falls free, in ticks of 1/2048 ms, so that it names one taking
-//	facts       "capacity:<agent>" as it was when a seat was last taken, "last:<agent>" when he
+//	facts       of an agent: his capacity as it was when a seat of his was last taken, a space, when he
 //	            last got a new customer
 //	said        sayings: t when (ms), d c = the customer's or a = the agent's, a agent, w words, k what
 //	            it is known by; and what became of them: r = k, s state, y reason

@@ -52,8 +52,8 @@ func TestMemory(t *testing.T) {
 	}
 	rest := usage(t, s, customers)
 	t.Logf("at rest: %.1f bytes a customer, and %.1f for explain", rest["rest"], rest["records"])
-	if rest["rest"] > 60 || rest["records"] > 100 || rest["who"] > 0 {
-		t.Errorf("a customer at rest costs %v bytes, want 60 at most, and 100 for explain", rest)
+	if rest["rest"] > 56 || rest["records"] > 100 || rest["who"] > 0 {
+		t.Errorf("a customer at rest costs %v bytes, want 56 at most, and 100 for explain", rest)
 	}
 }
 

@@ -127,7 +127,7 @@ func (s *Store) Loads(ctx context.Context, at time.Time, agents []kefu.AgentID) 
 		_, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 			for i, a := range agents {
 				counts[i] = pipe.ZCount(ctx, s.keys.seats(a), "("+strconv.FormatInt(millis(at)*ticks, 10), "+inf")
-				fields[i] = "last:" + string(a)
+				fields[i] = string(a)
 			}
 			facts = pipe.HMGet(ctx, s.keys.facts(), fields...)
 			return nil
@@ -139,7 +139,8 @@ func (s *Store) Loads(ctx context.Context, at time.Time, agents []kefu.AgentID) 
 	}
 	out := make([]kefu.Load, len(agents))
 	for i, a := range agents {
-		out[i] = kefu.Load{Agent: a, Seats: int(counts[i].Val()), LastNew: instant(list(facts.Val()).number(i))}
+		_, last, _ := strings.Cut(list(facts.Val()).text(i), " ")
+		out[i] = kefu.Load{Agent: a, Seats: int(counts[i].Val()), LastNew: instant(number(last))}
 	}
 	return out, nil
 }

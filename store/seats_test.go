@@ -325,6 +325,24 @@ func testRefreshNeverExceeds(t *testing.T, b backend) {
 	}
 }
 
+// A seat that was lost is taken again beside others, as far as the agent has room.
+func testRefreshBesideOthers(t *testing.T, b backend) {
+	s := b.open(t)
+	for agent, capacity := range map[kefu.AgentID]int{"wang": 2, "li": 0} {
+		p, q := newPerson(t, s, "p of "+string(agent)), newPerson(t, s, "q of "+string(agent))
+		p.served(agent, capacity)
+		p.delete(s.SeatsKey(agent))
+		q.served(agent, capacity)
+		p.later(idle / 2)
+		p.push()
+		s.Refresh(t.Context())
+		same(t, "seats of "+string(agent), p.seats(agent), 2)
+		if !p.push().Kept {
+			t.Errorf("taken from %s although he has room", agent)
+		}
+	}
+}
+
 func testRefreshUnknownCapacity(t *testing.T, b backend) {
 	s := b.open(t)
 	p := newPerson(t, s, "p")

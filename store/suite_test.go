@@ -109,6 +109,7 @@ var suite = []struct {
 	{"RefreshKeeps", testRefreshKeeps},
 	{"RefreshRetakes", testRefreshRetakes},
 	{"RefreshNeverExceeds", testRefreshNeverExceeds},
+	{"RefreshBesideOthers", testRefreshBesideOthers},
 	{"RefreshUnknownCapacity", testRefreshUnknownCapacity},
 	{"RefreshOfReassigned", testRefreshOfReassigned},
 	{"CrashBetweenSeatAndSettle", testCrashBetweenSeatAndSettle},

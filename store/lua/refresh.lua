@@ -8,7 +8,7 @@
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', whole(ARGV[2] * TICKS))
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not score then
-  local capacity = tonumber(redis.call('HGET', KEYS[2], 'capacity:' .. ARGV[5]) or '')
+  local capacity = tonumber(string.match(redis.call('HGET', KEYS[2], ARGV[5]) or '', '^%d*'))
   if not capacity then return 0 end
   if capacity > 0 and redis.call('ZCARD', KEYS[1]) >= capacity then return 0 end
 end

@@ -14,7 +14,7 @@ for i = 5, #KEYS do
   local agent, capacity = ARGV[2 * i - 2], ARGV[2 * i - 1]
   redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', free)
   local seats = redis.call('ZCARD', KEYS[i])
-  local last = redis.call('HGET', KEYS[1], 'last:' .. agent) or ''
+  local last = string.match(redis.call('HGET', KEYS[1], agent) or '', ' (.*)$') or ''
   before = redis.call('ZSCORE', KEYS[i], member) or ''
   if before ~= '' or capacity == '0' or seats < capacity + 0 then
     taken = i - 4
@@ -23,7 +23,7 @@ for i = 5, #KEYS do
     if before == '' then seats, last = seats + 1, ARGV[2] end
     redis.call('ZADD', KEYS[i], ARGV[3], member)
     outlive(KEYS[i], ARGV[4])
-    redis.call('HSET', KEYS[1], 'capacity:' .. agent, capacity, 'last:' .. agent, last)
+    redis.call('HSET', KEYS[1], agent, capacity .. ' ' .. last)
     if due then redis.call('PEXPIRE', KEYS[1], FACTS_TTL) end
   end
   loads[#loads + 1] = whole(seats) .. ' ' .. last
