@@ -124,7 +124,7 @@ func (f *filled) live(ctx context.Context) (weight, error) {
 	for _, k := range []struct {
 		pattern string
 		to      *float64
-	}{{"*:who:*", &m.customer}, {"*:records:*", &m.records}, {"*:seats:*", &m.seat}} {
+	}{{"*:who:*", &m.customer}, {"*:records:*", &m.records}, {"*:taken:*", &m.seat}} {
 		sum, err := f.weigh(ctx, k.pattern)
 		if err != nil {
 			return m, err
@@ -173,7 +173,7 @@ func (f *filled) spread(ctx context.Context) ([]int, error) {
 // retire makes all customers rest, as they do when their conversations have been over
 // for a while: seats are free, and who only remains to be remembered is packed.
 func (f *filled) retire(ctx context.Context, m *weight) error {
-	if err := f.forget(ctx, "*:seats:*"); err != nil {
+	if err := f.forget(ctx, "*:taken:*"); err != nil {
 		return err
 	}
 	if r, ok := any(f.store).(resting); ok {

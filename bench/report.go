@@ -12,7 +12,7 @@ import (
 // report writes docs/performance.md; where is what it says of where the time goes.
 func (b *bench) report(all []row, got [][]sample, where string) string {
 	var w strings.Builder
-	fmt.Fprintf(&w, "# Performance\n\nWritten by `make bench`; run it again to have the figures of your machine. It needs Linux, Go and redis-server.\nWhat kefud takes when it rests, starts and reloads is in [footprint.md](footprint.md).\n\n")
+	fmt.Fprintf(&w, "# Performance\n\nWritten by `make bench`; run it again to have the figures of your machine. It needs Linux, Go and redis-server, and perf for system calls and where the time goes.\nWhat kefud takes when it rests, starts and reloads is in [footprint.md](footprint.md).\n\n")
 	fmt.Fprintf(&w, "Measured %s with %s on %d cores (%s), %d rounds of %s a row, %d keep-alive connections (%d in the open loops), kefud's log level %s (to /dev/null).\n",
 		time.Now().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), model(), len(got[0]), b.d, b.sweeping, b.conns, b.logLevel)
 	if b.serverCore != "" {

@@ -177,9 +177,8 @@ func many(callers, count int, f func(n int) error) error {
 	return <-errs
 }
 
-// newcomers are let in a second, at most: how many answers of the last minute stand beside
-// what there is of customers, and so how large Redis' tables are, is not to depend on how
-// fast the machine is.
+// newcomers is how many are let in a second, at most, so that the number of answers still
+// remembered, and with it the size of Redis' tables, does not depend on the machine's speed.
 const newcomers = 3000
 
 // fill lets the customers in: each taps a button and writes once.

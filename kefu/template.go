@@ -175,6 +175,9 @@ func (e *evaluation) pipe(p *parse.PipeNode) (any, error) {
 		if err != nil {
 			return nil, err
 		}
+		if e.everywhere && (known.value == top{}) != (value == top{}) {
+			return nil, fmt.Errorf("%s is the data as a whole in one place and a value in another", v.Ident[0])
+		}
 		known.value = value
 	}
 	return value, nil

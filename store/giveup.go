@@ -94,7 +94,7 @@ func (l *leaver) vacate(ctx context.Context, r kefu.SeatRequest) error {
 	}
 	_, err = l.Store.run(ctx, job{
 		op: "vacate", place: l.agents(), script: l.scripts.vacate,
-		names: names, args: []any{seated(r.Customer), afterSeat(r.At, r.Idle)},
+		names: names, args: []any{markNumber(r.Customer), afterSeat(r.At, r.Idle)},
 	})
 	return err
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -156,80 +155,4 @@ func testKeptToTheSecond(t *testing.T, b backend) {
 		push(at)
 		same(t, fmt.Sprintf("the hash %s after the last calm second", at.Sub(last)), filled(one), filled(two))
 	}
-}
-
-// A customer whose hash is as it was written before there was a q goes on as others do.
-func testKeptEarlier(t *testing.T, b backend) {
-	const steps, conversations = 40, 6
-	for seed := range uint64(conversations) {
-		now, earlier := newPerson(t, b.open(t), "u1"), newPerson(t, b.open(t), "u1")
-		ones, twos := rand.New(rand.NewPCG(seed, 2)), rand.New(rand.NewPCG(seed, 2))
-		rewritten := 0
-		for i := range steps {
-			if rewrite(earlier) {
-				rewritten++
-			}
-			what, want := chance(now, ones)
-			_, got := chance(earlier, twos)
-			same(t, fmt.Sprintf("seed %d, step %d: %s", seed, i, what), got, want)
-			same(t, fmt.Sprintf("seed %d, step %d: %s: the conversation", seed, i, what), earlier.conversation(), now.conversation())
-			if t.Failed() {
-				return
-			}
-		}
-		if rewritten < steps/2 {
-			t.Errorf("seed %d: the hash was rewritten %d times of %d", seed, rewritten, steps)
-		}
-	}
-}
-
-// A hash of the layout between that and today's tells the same, and is kept as long.
-func testKeptBetween(t *testing.T, b backend) {
-	p := newPerson(t, b.open(t), "u1")
-	brief := func(r *kefu.Receipt) { r.DefaultSticky = 0 }
-	p.settle(p.push(brief).Conversation, "wang", func(st *kefu.Settlement) { st.Sticky = 0 })
-	p.later(time.Minute)
-	want := p.conversation()
-	rewriteBetween(p)
-	same(t, "conversation", p.conversation(), want)
-	if got := p.push(brief); !got.Kept || got.Turn != 2 {
-		t.Errorf("the next push: %+v, want it kept, the second", got)
-	}
-	rewriteBetween(p)
-	p.ends("wang", nil, true)
-	ttl, least := p.s.Client().PTTL(t.Context(), p.s.CustomerKey(p.id)).Val(), allowance.AfterMessageWindow-2*time.Minute
-	if ttl < least {
-		t.Errorf("kept for %s after the end, want %s", ttl, least)
-	}
-}
-
-func rewriteBetween(p *person) {
-	p.Helper()
-	q := filled(p)["q"]
-	idle, turns, _ := strings.Cut(q[46:], " ")
-	if err := p.s.Client().HSet(p.Context(), p.s.CustomerKey(p.id), "q", q[:10]+" "+q[10:20]+" "+idle,
-		"lp", q[20:33], "sa", strings.TrimLeft(q[33:46], "0"), "rc", turns).Err(); err != nil {
-		p.Fatal(err)
-	}
-}
-
-// rewrite puts what stands in q into t, where it was before, if there is a q.
-func rewrite(p *person) bool {
-	p.Helper()
-	hash, key := filled(p), p.s.CustomerKey(p.id)
-	q := hash["q"]
-	if q == "" {
-		return false
-	}
-	version, rest, _ := strings.Cut(hash["t"], "\n")
-	kept, pushed, held := q[10:20]+"000", q[20:33], strings.TrimLeft(q[33:46], "0")
-	idle, turns, _ := strings.Cut(q[46:], " ")
-	if err := p.s.Client().HSet(p.Context(), key, "t", strings.Join([]string{version, idle, kept, rest}, "\n"),
-		"lp", pushed, "sa", held, "rc", turns).Err(); err != nil {
-		p.Fatal(err)
-	}
-	if err := p.s.Client().HDel(p.Context(), key, "q").Err(); err != nil {
-		p.Fatal(err)
-	}
-	return true
 }

@@ -28,7 +28,7 @@ import (
 //	<prefix>:{p}:who:<mark>               hash    longestMS+slack   receive settle unserve   the same, history,
 //	                                                                lease finish say close   overdue hurry
 //	                                                                revive rest forget       allowed
-//	<prefix>:{p}:rest:<0…1023>            hash    till all in it    rest walk forget, and    the same, history,
+//	<prefix>:{p}:bucket:<0…1023>          hash    till all in it    rest walk forget, and    the same, history,
 //	                                              are over          receive settle say       allowed
 //	                                                                close revive unserve
 //	<prefix>:{p}:push:<digest>            string  pushTTL           receive settle           receive settle Lookup
@@ -58,11 +58,11 @@ import (
 //	<prefix>:{p}:posted:<chat's app>:<chat's user>:<app>:<user>:<key>
 //	                                      string  pushTTL           post withdraw            the same
 //	<prefix>:{p}:heard:<app>:<user>:<key> string  pushTTL           hear reply               hear HeardReply
-//	<prefix>:{agents}:seats:<agent>       zset    till the last     seat release refresh     the same, Loads
+//	<prefix>:{agents}:taken:<agent>       zset    till the last     seat release refresh     the same, Loads
 //	                                              seat is free      vacate
-//	<prefix>:{agents}:facts               hash    factsTTL          seat                     seat refresh Loads
-//	<prefix>:{agents}:waiting:<app>:<e>   zset    idle              seat                     seat
-//	<prefix>:{agents}:tried:<app>:<e>     zset    idle              seat                     seat
+//	<prefix>:{agents}:known               hash    factsTTL          seat                     seat refresh Loads
+//	<prefix>:{agents}:queue:<app>:<e>     zset    idle              seat                     seat
+//	<prefix>:{agents}:asked:<app>:<e>     zset    idle              seat                     seat
 //	<prefix>:{agents}:chats               hash    none: a chat is   bind announce unbind     Chats
 //	<prefix>:{agents}:owners              hash    his till unbound  bind unbind              Whose bind announce
 //	<prefix>:{agents}:invites:<app>       hash    inviteTTL         Invite bind              bind Invited
@@ -77,7 +77,7 @@ import (
 // What they hold:
 //
 //	partitions  P
-//	rest        a bucket of customers: by the 8 bytes of his mark, what is left of his hash
+//	bucket      of customers: by the 8 bytes of his mark, what is left of his hash
 //	            while he rests, or a space and "app user" while he has one
 //	push        when the push was first seen, and once it is decided a space, the
 //	            letter of its kefu.Way, the agent, a space, the account. The digest is 9 bytes of SHA-1
@@ -89,9 +89,9 @@ import (
 //	            score is when it is due, or its lease ends
 //	buried      burials as JSON, the newest first, buriedKept at most
 //	revived     that the delivery was put back into its lane; the id is Owed.ID
-//	seats       the mark, as a number (signed, 64 bits), of every customer the agent has; the score
+//	taken       seats: the mark, as a number (signed, 64 bits), of every customer the agent has; the score
 //	            is when the seat falls free, in ticks of 1/2048 ms, so that it names one taking
-//	facts       of an agent: his capacity as it was when a seat of his was last taken, a space, when he
+//	known       of an agent: his capacity as it was when a seat of his was last taken, a space, when he
 //	            last got a new customer
 //	said        sayings: t when (ms), d c = the customer's or a = the agent's, a agent, w words, k what
 //	            it is known by; and what became of them: r = k, s state, y reason
@@ -109,8 +109,8 @@ import (
 //	chats       of an agent: app, openid, state, until when (ms) he can be sent something
 //	owners      "app openid" of a chat: the agent
 //	invites     of an agent: code, until when (ms); 0 = used up
-//	waiting     the mark, as in seats, of who waits at the entry e; the score is since when
-//	tried       the same customers; the score is when a seat was last asked for
+//	queue       the mark, as in taken, of who waits at the entry e; the score is since when
+//	asked       the same customers; the score is when a seat was last asked for
 //	list        when the list was fetched, a space, JSON of its agents
 //	token       when it expires, a space, the token
 //	media       the media_id of the app's copy of a picture of the app "of"; the digest is of
@@ -183,7 +183,7 @@ func (k keys) partition(c kefu.CustomerID) int {
 // bucket names what holds the customer while he rests, and records what holds his
 // decisions: they are told by what is left of his digest when the partition is taken
 // out of it, modulo the number of buckets.
-func (k keys) bucket(c kefu.CustomerID) string  { return k.shelf("}:rest:", c) }
+func (k keys) bucket(c kefu.CustomerID) string  { return k.shelf("}:bucket:", c) }
 func (k keys) records(c kefu.CustomerID) string { return k.shelf("}:records:", c) }
 
 func (k keys) shelf(name string, c kefu.CustomerID) string {
@@ -209,8 +209,8 @@ func (k keys) layout() string               { return k.prefix + ":partitions" }
 func (k keys) list(app kefu.AppID) string   { return k.prefix + ":list:" + string(app) }
 func (k keys) token(app kefu.AppID) string  { return k.prefix + ":token:" + string(app) }
 func (k keys) lead(task string) string      { return k.prefix + ":lead:" + task }
-func (k keys) seats(a kefu.AgentID) string  { return k.agents("seats:" + string(a)) }
-func (k keys) facts() string                { return k.agents("facts") }
+func (k keys) seats(a kefu.AgentID) string  { return k.agents("taken:" + string(a)) }
+func (k keys) facts() string                { return k.agents("known") }
 func (k keys) lanes(p int) string           { return k.in(p, "lanes") }
 func (k keys) buried(p int) string          { return k.in(p, "buried") }
 func (k keys) agents(rest string) string    { return k.prefix + ":{agents}:" + rest }
@@ -231,7 +231,7 @@ func (k keys) of(name string, c kefu.CustomerID) string {
 
 func (k keys) timers(p int) string { return k.in(p, "timers") }
 
-func (k keys) rest(p, bucket int) string { return k.in(p, "rest:"+strconv.Itoa(bucket)) }
+func (k keys) rest(p, bucket int) string { return k.in(p, "bucket:"+strconv.Itoa(bucket)) }
 
 func (k keys) revived(p int, id string) string { return k.in(p, "revived:"+id) }
 
@@ -239,8 +239,8 @@ func (k keys) chats() string  { return k.agents("chats") }
 func (k keys) owners() string { return k.agents("owners") }
 
 func (k keys) customer(c kefu.CustomerID) string {
-	sum, _ := sums(c, "")
-	return k.in(k.partition(c), "who:"+string(letters(nil, sum[:markBytes])))
+	s := sum(c)
+	return k.in(k.partition(c), "who:"+string(base64url(nil, s[:markBytes])))
 }
 
 func (k keys) said(c kefu.CustomerID) string     { return k.of("said", c) }
@@ -251,8 +251,8 @@ func (k keys) chatLane(c kefu.CustomerID) string { return k.of("chatlane", c) }
 func (k keys) lane(c kefu.CustomerID) string     { return k.of("lane", c) }
 
 func (k keys) push(c kefu.CustomerID, m kefu.MessageKey) string {
-	_, sum := sums(c, m)
-	return k.in(k.partition(c), "push:"+string(letters(nil, sum[:pushBytes])))
+	_, s := sums(c, m)
+	return k.in(k.partition(c), "push:"+string(base64url(nil, s[:pushBytes])))
 }
 
 // member names a customer within a sorted set. The name of an app has no space.

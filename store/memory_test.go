@@ -41,7 +41,7 @@ func TestMemory(t *testing.T) {
 	all.Wait()
 
 	live := usage(t, s, customers)
-	total := live["who"] + live["rest"] + live["push"] + live["records"]
+	total := live["who"] + live["bucket"] + live["push"] + live["records"]
 	t.Logf("in a conversation: %.0f bytes a customer: %v", total, live)
 	if total > 560 || len(live) != 5 {
 		t.Errorf("a customer in a conversation costs %.0f bytes, %v; want 560 at most", total, live)
@@ -51,8 +51,8 @@ func TestMemory(t *testing.T) {
 		t.Fatalf("%d rest, %v; want %d", n, err, customers)
 	}
 	rest := usage(t, s, customers)
-	t.Logf("at rest: %.1f bytes a customer, and %.1f for explain", rest["rest"], rest["records"])
-	if rest["rest"] > 56 || rest["records"] > 100 || rest["who"] > 0 {
+	t.Logf("at rest: %.1f bytes a customer, and %.1f for explain", rest["bucket"], rest["records"])
+	if rest["bucket"] > 56 || rest["records"] > 100 || rest["who"] > 0 {
 		t.Errorf("a customer at rest costs %v bytes, want 56 at most, and 100 for explain", rest)
 	}
 }

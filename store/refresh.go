@@ -72,7 +72,7 @@ func (r *refresher) all(ctx context.Context, some []*refresh) {
 		jobs[i] = job{
 			op: "refresh", place: r.agents(), script: r.scripts.refresh,
 			names: []string{r.keys.seats(f.agent), r.keys.facts()},
-			args:  []any{seated(f.customer), millis(f.at), free, seatTTL(f.idle), string(f.agent)},
+			args:  []any{markNumber(f.customer), millis(f.at), free, seatTTL(f.idle), string(f.agent)},
 		}
 	}
 	replies, err := r.runAll(ctx, jobs)

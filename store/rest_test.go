@@ -1,7 +1,7 @@
 package store_test
 
 import (
-	"encoding/binary"
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -417,65 +417,6 @@ func testRestBefore(t *testing.T, b backend) {
 	p.rests(1)
 }
 
-// What rests in the way in which programs wrote it before this one.
-func testRestEarlier(t *testing.T, b backend) {
-	p := clocked(t, b)
-	p.push()
-	p.later(idle + time.Second)
-	p.rests(1)
-	field := p.s.Client().HKeys(t.Context(), p.s.BucketKey(p.id)).Val()[0]
-	entered, pushed := p.now.Add(-5*time.Minute), p.now.Add(-time.Hour)
-	var text []byte
-	number := func(all ...int64) {
-		for _, n := range all {
-			text = binary.AppendUvarint(text, uint64(n))
-		}
-	}
-	word := func(s string) {
-		number(int64(len(s)))
-		text = append(text, s...)
-	}
-	const tagged, stands, owned, borrowed, allows, entering, missing = 1, 1 << 1, 1 << 4, 1 << 5, 1 << 6, 1 << 7, 1 << 14
-	number(pushed.UnixMilli(), 700, tagged|stands|owned|borrowed|allows|entering|1<<11|1<<12|missing)
-	number(30*4+2, 720*4+3, 7, 3, 0) // idle 30 min, sticky 720 h, 7 pushes, version 3
-	for _, s := range []string{"cs2", "wang"} {
-		word(s)
-	}
-	number(2)
-	word("cs1")
-	word("li")
-	number(4, 48*4+3, 2, 60*4+1)                           // 4 messages for 48 h, 2 for 60 s
-	number(2*entered.Sub(pushed).Milliseconds(), 2*1500-1) // sat 1.5 s before
-	word("zhao ")
-	rest := func() {
-		t.Helper()
-		if err := p.s.Client().HSet(t.Context(), p.s.BucketKey(p.id), field, text).Err(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	rest()
-	same(t, "conversation", p.conversation(), kefu.Conversation{
-		Entry: "cs2", Owner: "wang", Borrowed: 2, Serving: "li", Holds: "li", Entered: entered, Version: 3,
-		Held: pushed.Add(-1500 * time.Millisecond), Turns: 7,
-	})
-	remains := func(of, until string, n string, at time.Time) {
-		t.Helper()
-		got := p.s.Client().HMGet(t.Context(), p.s.CustomerKey(p.id), of, until).Val()
-		same(t, of, got, []any{n, strconv.FormatInt(at.UnixMilli(), 10)})
-	}
-	p.push(enter)
-	remains("mn", "mu", "4", pushed.Add(48*time.Hour))
-	p.delete(p.s.CustomerKey(p.id))
-	rest()
-	p.push()
-	remains("en", "eu", "2", pushed.Add(time.Minute))
-	p.later(idle + time.Second)
-	p.rests(1)
-	if got := p.conversation(); got.Owner != "wang" || got.Turns != 8 {
-		t.Errorf("then %+v, want wang's, with 8 pushes", got)
-	}
-}
-
 // One who only enters, long after he last wrote, rests as others do.
 func testRestLongAfterWriting(t *testing.T, b backend) {
 	p := clocked(t, b)
@@ -615,84 +556,54 @@ func TestRestTurns(t *testing.T) {
 	}
 }
 
-// Whatever a customer's hash may hold is read as it was written, but for the hour of ku.
-func testRestPack(t *testing.T, b backend) {
-	s, ctx := b.open(t), t.Context()
-	script := redis.NewScript(store.Script("whole", "rested", "unpack", "pack") + `
+// packing is a script that packs a hash (now, then names and values) and reads that again:
+// the fields, or nothing if it does not fit.
+const packing = `
 local c, there = {}, (#ARGV - 1) / 2
 for i = 2, #ARGV, 2 do c[ARGV[i]] = ARGV[i + 1] end
 local text, out = pack(c, there, tonumber(ARGV[1])), {}
 for name, value in pairs(text and unpacked(text) or {}) do out[#out + 1], out[#out + 2] = name, value end
-return out`)
+return out`
+
+func packed(t interface {
+	Helper()
+	Fatal(...any)
+}, s *store.Store, script *redis.Script, now int64, hash map[string]string,
+) map[string]string {
+	t.Helper()
+	args := []any{now}
+	for name, value := range hash {
+		args = append(args, name, value)
+	}
+	reply, err := script.Eval(context.Background(), s.Client(), nil, args...).StringSlice()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for pair := range slices.Chunk(reply, 2) {
+		got[pair[0]] = pair[1]
+	}
+	return got
+}
+
+// Whatever a customer's hash may hold is read as it was written, but for the hour of ku and
+// what means nothing to one who rests.
+func testRestPack(t *testing.T, b backend) {
+	s := b.open(t)
+	roomy := redis.NewScript(strings.Replace(store.Script("whole", "rested", "unpack", "pack"), "= 64, 480", "= 500, 480", 1) + packing)
 	rapid.Check(t, func(t *rapid.T) {
-		pushed := start.UnixMilli() + rapid.Int64Range(0, 1e11).Draw(t, "pushed")
-		now := pushed + idle.Milliseconds() + 1
-		hourly := rapid.Map(rapid.Int64Range(-3, 400), func(h int64) int64 { return h * time.Hour.Milliseconds() })
-		around := rapid.OneOf(rapid.Just(int64(0)), hourly, rapid.Int64Range(-1e7, 1e10))
-		at := func(name string) string { return strconv.FormatInt(pushed+around.Draw(t, name), 10) }
-		some := func(name string, most int64) string {
-			return strconv.FormatInt(rapid.Int64Range(1, most).Draw(t, name), 10)
+		hash, nothing, now := restHash(t)
+		all := maps.Clone(hash)
+		maps.Copy(all, nothing)
+		got := packed(t, s, roomy, now, all)
+		until := func(of map[string]string) int64 {
+			const hour = 3_600_000
+			ku, _ := strconv.ParseInt(of["ku"], 10, 64)
+			lp, _ := strconv.ParseInt(of["lp"], 10, 64)
+			return (ku - lp + hour - 1) / hour
 		}
-		long := func(name string) string {
-			return strconv.FormatInt(rapid.Int64Range(1, 2000).Draw(t, name)*
-				rapid.SampledFrom([]int64{1, 1000, 60_000, 3_600_000}).Draw(t, name+"'s unit"), 10)
-		}
-		word := rapid.StringMatching(`[a-z]{1,4}`)
-		hash := map[string]string{
-			"lp": strconv.FormatInt(pushed, 10), "il": long("il"), "es": long("es"), "e": word.Draw(t, "e"),
-			"ku": strconv.FormatInt(now+rapid.Int64Range(1, 1e10).Draw(t, "ku"), 10),
-		}
-		hours := func(of map[string]string) int64 {
-			ms, _ := strconv.ParseInt(of["ku"], 10, 64)
-			return (ms - pushed + time.Hour.Milliseconds() - 1) / time.Hour.Milliseconds()
-		}
-		if rapid.Bool().Draw(t, "sticky as long as the key is kept") {
-			hash["es"] = strconv.FormatInt(max(0, hours(hash)-rapid.Int64Range(0, 3).Draw(t, "less"))*time.Hour.Milliseconds(), 10)
-		}
-		for _, name := range []string{"et", "st"} {
-			if rapid.Bool().Draw(t, "with "+name) {
-				hash[name] = "1"
-			}
-		}
-		also := map[string]func() string{
-			"bo": func() string { return some("bo", 300) },
-			"rc": func() string { return some("rc", 1e6) }, "v": func() string { return some("v", 300) }, "dn": func() string { return some("dn", 300) },
-			"a": func() string { return word.Draw(t, "a") }, "g": func() string { return word.Draw(t, "g") }, "at": func() string { return long("at") },
-			"ei": func() string { return at("ei") }, "sa": func() string { return at("sa") }, "n": func() string { return " hi " },
-			"mi": func() string { return "li " }, "sv": func() string { return word.Draw(t, "sv") }, "se": func() string { return word.Draw(t, "se") },
-			"ow": func() string { return word.Draw(t, "ow") }, "o:x": func() string { return "li 1 " + at("o:x") },
-		}
-		for _, name := range slices.Sorted(maps.Keys(also)) {
-			if rapid.Bool().Draw(t, "with "+name) {
-				hash[name] = also[name]()
-			}
-		}
-		if hash["ow"] != "" && rapid.Bool().Draw(t, "his own") {
-			hash["sv"], hash["se"] = hash["ow"], hash["e"]
-		}
-		if rapid.Bool().Draw(t, "with mu") {
-			hash["mn"], hash["mu"] = strconv.Itoa(rapid.IntRange(0, 20).Draw(t, "mn")), at("mu")
-		}
-		if rapid.Bool().Draw(t, "with eu") {
-			hash["en"], hash["eu"] = some("en", 9), strconv.FormatInt(now+1+rapid.Int64Range(0, 1e7).Draw(t, "eu"), 10)
-		}
-		args := []any{now}
-		for name, value := range hash {
-			args = append(args, name, value)
-		}
-		reply, err := script.Eval(ctx, s.Client(), nil, args...).StringSlice()
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := map[string]string{}
-		for pair := range slices.Chunk(reply, 2) {
-			got[pair[0]] = pair[1]
-		}
-		if len(got) == 0 && len(hash) > 9 {
-			return // it is too long
-		}
-		if hours(got) != hours(hash) {
-			t.Fatalf("kept for %d hours, want %d", hours(got), hours(hash))
+		if until(got) != until(hash) {
+			t.Fatalf("kept for %d hours, want %d", until(got), until(hash))
 		}
 		delete(got, "ku")
 		delete(hash, "ku")
@@ -700,4 +611,83 @@ return out`)
 			t.Fatalf("%v, want %v", got, hash)
 		}
 	})
+}
+
+// restHash is a hash of one who may rest now, and fields that mean nothing then.
+func restHash(t *rapid.T) (hash, nothing map[string]string, now int64) { //nolint:nonamedreturns // two of one kind
+	const hour = 3_600_000
+	pushed := rapid.Int64Range(1<<40, 1<<42).Draw(t, "pushed")
+	now = pushed + idle.Milliseconds() + 1
+	hourly := rapid.Map(rapid.Int64Range(-3, 400), func(h int64) int64 { return h * hour })
+	around := rapid.OneOf(rapid.Just(int64(0)), hourly, rapid.Int64Range(-1e7, 1e10))
+	at := func(name string) string { return strconv.FormatInt(pushed+around.Draw(t, name), 10) }
+	some := func(name string, most int64) string {
+		return strconv.FormatInt(rapid.Int64Range(1, most).Draw(t, name), 10)
+	}
+	long := func(name string) string {
+		return strconv.FormatInt(rapid.Int64Range(0, 2000).Draw(t, name)*rapid.SampledFrom([]int64{1, 1000, 60_000, hour}).Draw(t, name+"'s unit"), 10)
+	}
+	word := func(name string) string { return rapid.StringMatching(`[a-z]{1,12}`).Draw(t, name) }
+	hash = map[string]string{
+		"lp": strconv.FormatInt(pushed, 10), "il": long("il"), "es": long("es"), "e": word("e"),
+		"ku": strconv.FormatInt(now+rapid.Int64Range(1, 1e10).Draw(t, "ku"), 10),
+	}
+	with := func(name string) bool { return rapid.Bool().Draw(t, "with "+name) }
+	if with("a sticky time as long as the key is kept") {
+		ku, _ := strconv.ParseInt(hash["ku"], 10, 64)
+		hash["es"] = strconv.FormatInt(max(0, (ku-pushed+hour-1)/hour-rapid.Int64Range(0, 3).Draw(t, "less"))*hour, 10)
+	}
+	also := map[string]func(string) string{
+		"et": func(string) string { return "1" }, "st": func(string) string { return "1" }, "n": func(string) string { return " hi " },
+		"mi": func(string) string { return "li " }, "a": word, "g": word, "sv": word, "se": word, "ow": word, "at": long, "ei": at, "sa": at,
+		"o:x": func(name string) string { return "li 1 " + at(name) }, "o:y": func(name string) string { return "wu 0 " + at(name) },
+	}
+	for name, most := range map[string]int64{"bo": 300, "rc": 1e6, "v": 300, "dn": 300} {
+		also[name] = func(name string) string { return some(name, most) }
+	}
+	for _, name := range slices.Sorted(maps.Keys(also)) {
+		if with(name) {
+			hash[name] = also[name](name)
+		}
+	}
+	if hash["ow"] != "" && with("his own") {
+		hash["sv"], hash["se"] = hash["ow"], hash["e"]
+	}
+	if with("mu") {
+		hash["mn"], hash["mu"] = strconv.Itoa(rapid.SampledFrom([]int{0, 5, 7, 8, 20}).Draw(t, "mn")), at("mu")
+	}
+	nothing = map[string]string{}
+	if with("eu") {
+		hash["en"], hash["eu"] = some("en", 9), strconv.FormatInt(now+1+rapid.Int64Range(0, 1e7).Draw(t, "eu"), 10)
+	} else if over, _ := strconv.ParseInt(hash["mu"], 10, 64); over > 0 && with("eu that is over") {
+		nothing["en"], nothing["eu"] = "1", strconv.FormatInt(min(now, over)-rapid.Int64Range(0, 1e7).Draw(t, "before"), 10)
+	}
+	for _, name := range []string{"hl", "rm", "re"} {
+		if with(name) {
+			nothing[name] = "1"
+		}
+	}
+	return hash, nothing, now
+}
+
+// What is longer than Redis keeps in one piece does not rest, not by a byte; nor what is
+// not as it ought to be.
+func testRestPackLimit(t *testing.T, b backend) {
+	s := b.open(t)
+	script := redis.NewScript(store.Script("whole", "rested", "unpack", "pack") + packing)
+	fits := func(n int, tagged string) bool {
+		hash := map[string]string{"lp": "1800000000000", "ku": "1800003600000", "il": "60000", "es": "60000", "e": strings.Repeat("e", n)}
+		if tagged != "" {
+			hash["et"] = tagged
+		}
+		return len(packed(t, s, script, 1_800_000_100_000, hash)) > 0
+	}
+	// lp 6 bytes, ku, flags, il, es, rc, v and dn one each, the length of e one, and that of se one.
+	const others = 15
+	if !fits(64-others, "") || fits(65-others, "") {
+		t.Errorf("64 bytes fit: %t, 65: %t", fits(64-others, ""), fits(65-others, ""))
+	}
+	if !fits(1, "1") || fits(1, "2") {
+		t.Error("et is a bit, and no more fits into it")
+	}
 }

@@ -85,7 +85,7 @@ func (s *Store) End(ctx context.Context, c kefu.Closing) (bool, error) {
 	}
 	// The conversation is over whatever becomes of the seat, which frees itself.
 	_ = s.do(ctx, "vacate", s.agents(), func(ctx context.Context) error {
-		return s.rdb.ZRem(ctx, s.keys.seats(c.Agent), seated(c.Customer)).Err()
+		return s.rdb.ZRem(ctx, s.keys.seats(c.Agent), markNumber(c.Customer)).Err()
 	})
 	return true, nil
 }

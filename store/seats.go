@@ -47,11 +47,11 @@ func (s *Store) seatAmong(ctx context.Context, r kefu.SeatRequest, some []kefu.S
 	score := s.scores.next(r.At.Add(seatFor(r.Idle)))
 	j := job{op: "seat", place: s.agents(), script: s.scripts.seat}
 	j.names = []string{
-		s.keys.facts(), s.keys.queue("waiting", r.Customer.App, r.Entry),
-		s.keys.queue("tried", r.Customer.App, r.Entry), s.keys.seats(r.Holds),
+		s.keys.facts(), s.keys.queue("queue", r.Customer.App, r.Entry),
+		s.keys.queue("asked", r.Customer.App, r.Entry), s.keys.seats(r.Holds),
 	}
 	j.args = []any{
-		seated(r.Customer), millis(r.At), score, seatTTL(r.Idle), r.Idle.Milliseconds(),
+		markNumber(r.Customer), millis(r.At), score, seatTTL(r.Idle), r.Idle.Milliseconds(),
 		heldUntil(r), flag(last && !r.Stays),
 	}
 	for _, c := range some {
@@ -92,7 +92,7 @@ func heldUntil(r kefu.SeatRequest) string {
 	case r.Holds == "":
 		return ""
 	case r.Held.IsZero():
-		return "9007199254740992" // above every score
+		return aboveSeat
 	}
 	return afterSeat(r.Held, r.Idle)
 }
@@ -110,7 +110,7 @@ func (s *Store) Release(ctx context.Context, c kefu.CustomerID, seat kefu.Seat) 
 	}
 	_, err := s.run(ctx, job{
 		op: "release", place: s.agents(), script: s.scripts.release,
-		names: []string{s.keys.seats(seat.Agent)}, args: []any{seated(c), score, before},
+		names: []string{s.keys.seats(seat.Agent)}, args: []any{markNumber(c), score, before},
 	})
 	return err
 }
@@ -153,12 +153,16 @@ func seatFor(idle time.Duration) time.Duration { return idle + idle/20 }
 func seatTTL(idle time.Duration) int64 { return (seatFor(idle) + time.Minute).Milliseconds() }
 
 // ticks of a millisecond are what scores of seats count in: the instant a seat falls free,
-// and some more that differ from taking to taking. Redis keeps whole numbers up to 2^53 as
-// such, until the year 2109, in half the room that fractions take. The scripts know them too.
-const ticks = 2048
+// and some more that differ from taking to taking. Redis keeps whole numbers in half the
+// room of fractions, and scores are exact up to 2^53, which lasts until the year 2109. The
+// scripts know ticks too.
+const (
+	ticks     = 2048
+	aboveSeat = "9007199254740992" // 2^53: above every score
+)
 
-// afterSeat is below the score of no seat that was asked for at an instant, and above
-// those of earlier milliseconds.
+// afterSeat is above the score of every seat that was asked for up to that millisecond,
+// and of none that was asked for later.
 func afterSeat(at time.Time, idle time.Duration) string {
 	return strconv.FormatInt((millis(at.Add(seatFor(idle)))+1)*ticks, 10)
 }

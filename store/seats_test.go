@@ -1,9 +1,11 @@
 package store_test
 
 import (
+	"crypto/sha1"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -452,22 +454,40 @@ func testGiveUp(t *testing.T, b backend) {
 	}
 }
 
-// A customer is known by the same mark in his key, in his bucket, where a script makes
-// it, and in a seat.
+// Customers are known by the same mark in their keys, in their buckets, where a script
+// makes it, in seats and in the queue for one; a push by its digest.
 func testOneMark(t *testing.T, b backend) {
-	p := clocked(t, b)
-	p.push()
-	p.seat(1, "", "wang")
-	fields := p.s.Client().HKeys(t.Context(), p.s.BucketKey(p.id)).Val()
-	if len(fields) != 1 || len(fields[0]) != 8 {
-		t.Fatalf("a bucket of %q, want one of 8 bytes", fields)
+	s := b.open(t)
+	s.Buckets(1 << 20)
+	prefix := strings.TrimSuffix(s.SeatsKey("wang"), ":{agents}:taken:wang")
+	list := func(kind string) []string {
+		return s.Client().ZRange(t.Context(), prefix+":{agents}:"+kind, 0, -1).Val()
 	}
-	if key := p.s.CustomerKey(p.id); !strings.HasSuffix(key, ":"+base64.RawURLEncoding.EncodeToString([]byte(fields[0]))) {
-		t.Errorf("key %s, want what is %x in his bucket", key, fields[0])
+	below := 0
+	for i := range 24 {
+		p := newPerson(t, s, fmt.Sprintf("oABCD%02d", i))
+		p.push()
+		p.seat(1, "", "wang")
+		p.seat(1, "", "wang")
+		sum := sha1.Sum([]byte("shop " + p.id.User))
+		number := int64(binary.BigEndian.Uint64(sum[:8]))
+		if number < 0 {
+			below++
+		}
+		same(t, "bucket", s.Client().HKeys(t.Context(), s.BucketKey(p.id)).Val(), []string{string(sum[:8])})
+		taken := map[bool]string{true: "taken:wang", false: "queue:shop:cs1"}[i == 0]
+		if got := list(taken); !slices.Contains(got, strconv.FormatInt(number, 10)) {
+			t.Errorf("customer %d: %s has %q, want %d", i, taken, got, number)
+		}
+		pushed := sha1.Sum([]byte("shop " + p.id.User + "\x00" + string(p.last)))
+		for kind, of := range map[string][]byte{"who": sum[:8], "push": pushed[:9]} {
+			key := fmt.Sprintf("%s:{%d}:%s:%s", prefix, s.Partition(p.id), kind, base64.RawURLEncoding.EncodeToString(of))
+			if n := s.Client().Exists(t.Context(), key).Val(); n != 1 {
+				t.Errorf("customer %d: no %s", i, key)
+			}
+		}
 	}
-	want := strconv.FormatInt(int64(binary.BigEndian.Uint64([]byte(fields[0]))), 10)
-	same(t, "seats", p.s.Client().ZRange(t.Context(), p.s.SeatsKey("wang"), 0, -1).Val(), []string{want})
-	if n := p.s.Client().Exists(t.Context(), p.s.CustomerKey(p.id)).Val(); n != 1 {
-		t.Error("no hash under his key")
+	if below == 0 || below == 24 {
+		t.Errorf("%d numbers are below 0, want some", below)
 	}
 }

@@ -210,10 +210,10 @@ func (s *Store) forgetSeats(ctx context.Context, c kefu.CustomerID, conversation
 	return s.do(ctx, "forget_seats", s.agents(), func(ctx context.Context) error {
 		pipe := s.rdb.Pipeline()
 		for _, agent := range []kefu.AgentID{conversation.Serving, conversation.Owner, conversation.Holds} {
-			pipe.ZRem(ctx, s.keys.seats(agent), seated(c))
+			pipe.ZRem(ctx, s.keys.seats(agent), markNumber(c))
 		}
-		for _, queue := range []string{"waiting", "tried"} {
-			pipe.ZRem(ctx, s.keys.queue(queue, c.App, conversation.Entry), seated(c))
+		for _, queue := range []string{"queue", "asked"} {
+			pipe.ZRem(ctx, s.keys.queue(queue, c.App, conversation.Entry), markNumber(c))
 		}
 		_, err := pipe.Exec(ctx)
 		return err

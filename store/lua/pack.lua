@@ -1,5 +1,5 @@
--- Fragment: a customer's hash as the text that is kept while he rests. Needs
--- rested.lua, and unpack.lua, which reads it and says how it is made up.
+-- Fragment: a customer's hash as the text that is kept while he rests, which unpack.lua
+-- reads. Needs rested.lua.
 
 -- pack makes the text of the fields c, of which as many as there are must be known
 -- to it; nil if they are not, if one is not as it ought to be, or the text is too
@@ -23,9 +23,9 @@ local function pack(c, there, now)
     end
     out[#out + 1] = string.char(x)
   end
-  local function bit(name) -- '0' was written once for what is not there
+  local function bit(name)
     local value = take(name)
-    fits = fits and (value == '' or value == '0' or value == '1')
+    fits = fits and (value == '' or value == '1')
     has[name] = value == '1'
   end
   local function span(x)
@@ -43,7 +43,7 @@ local function pack(c, there, now)
   local function count(name) number(tonumber(take(name)) or 0) end
 
   local lp, hours = tonumber(take('lp')), math.max(0, math.ceil((take('ku') - c.lp) / 3600000))
-  number(lp + NEWER) number(hours)
+  number(lp) number(hours)
   local head = table.concat(out)
   out = {}
   span(tonumber(take('il')))
@@ -53,7 +53,7 @@ local function pack(c, there, now)
   count('rc') count('v') count('dn')
   local e, se, ow, sv, bo, mn, mu = take('e'), take('se'), take('ow'), take('sv'), take('bo'), tonumber(take('mn')), take('mu')
   word(e) bit('et') bit('st')
-  has.elsewhere, has.another, has.ow, has.bo = se ~= e, sv ~= ow, ow ~= '', bo ~= '' and bo ~= '0'
+  has.elsewhere, has.another, has.ow, has.bo = se ~= e, sv ~= ow, ow ~= '', bo ~= ''
   if has.ow then word(ow) end
   if has.bo then number(tonumber(bo)) end
   if has.elsewhere then word(se) end
@@ -90,8 +90,10 @@ local function pack(c, there, now)
     end
   end
 
-  local last, flags = #out, 0
-  for i, name in ipairs(FLAGS) do if has[name] then flags = flags + 2 ^ (i - 1) end end
+  local last, flags, weight = #out, 0, 1
+  for name in string.gmatch(FLAGS, '%a+') do
+    flags, weight = flags + (has[name] and weight or 0), weight * 2
+  end
   number(flags)
   local text = head .. table.concat(out, '', last + 1) .. table.concat(out, '', 1, last)
   return fits and there == 0 and #text <= VALUE and text or nil

@@ -15,13 +15,9 @@ local function field(member)
   return string.char((a - a3) / 16777216, (a3 - a2) / 65536, (a2 - a1) / 256, a1, (b - b3) / 16777216, (b3 - b2) / 65536, (b2 - b1) / 256, b1)
 end
 
--- What a text has besides what each has, by the bits that say so; those that many have
--- come first, so that one byte says it. A text whose first number is NEWER or more is
--- written so, and that is so much too large; others are in an earlier way, whose bits are
--- in the order of OLDER.
-local FLAGS = {'et', 'ow', 'mu', 'ei', 'sa', 'taken', 'elsewhere', 'another', 'st', 'bo', 'en', 'a', 'g', 'at', 'n', 'mi', 'others'}
-local OLDER = {'et', 'st', 'same', 'his', 'ow', 'bo', 'mu', 'en', 'a', 'g', 'at', 'ei', 'sa', 'n', 'mi', 'others'}
-local NEWER = 2199023255552 -- 2^41 ms, in the year 2039: until then it costs no byte
+-- What a text may have besides what each has, in the order of the bits that say so. What
+-- many have comes first: then the bits are one byte.
+local FLAGS = 'et ow mu ei sa taken elsewhere another st bo en a g at n mi others'
 
 -- number reads what stands at a place, 7 bits a byte, the lowest first, and tells
 -- where the next is.

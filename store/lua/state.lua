@@ -6,7 +6,6 @@
 
 local PLACE = '^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$'
 local TERMS = '^([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n([^\n]*)\n(.*)$'
-local EARLIER = '^(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.*)$' -- t, where there is no q yet
 local NEVER = '0000000000000'
 
 -- split sets the parts of c.s, c.t and c.q as fields of c. For se, a space, which no
@@ -14,18 +13,8 @@ local NEVER = '0000000000000'
 local function split(c)
   c.e, c.es, c.et, c.a, c.g, c.ow, c.bo, c.se, c.st = string.match(c.s, PLACE)
   if c.se == ' ' then c.se = c.e end
-  local q = c.q or ''
-  if q == '' then
-    c.v, c.il, c.ku, c.ei, c.mi, c.n, c.dn, c.at = string.match(c.t, EARLIER)
-    return
-  end
   c.v, c.ei, c.mi, c.n, c.dn, c.at = string.match(c.t, TERMS)
-  if #q < TAIL then -- between the two: calm, ku and il with spaces, and lp, sa and rc by themselves
-    c.ku, c.il = string.match(q, '^%d+ (%d+) (%d*)$')
-    c.ku = c.ku and c.ku + 0 > 0 and c.ku .. '000' or ''
-    c.il = c.il or ''
-    return
-  end
+  local q = c.q
   local ku, lp, sa = string.sub(q, 11, 20), string.sub(q, 21, 33), string.sub(q, 34, 46)
   c.ku = ku ~= string.sub(NEVER, 1, 10) and ku .. '000' or ''
   c.lp, c.sa = lp ~= NEVER and lp or '', sa ~= NEVER and sa or ''

@@ -28,32 +28,30 @@ local function unpacked(text)
   end
 
   c.lp = count()
-  local newer = c.lp >= NEWER
-  if newer then c.lp = c.lp - NEWER end
   local hours, flags = count(), count()
   c.ku = c.lp + hours * 3600000
-  for _, name in ipairs(newer and FLAGS or OLDER) do
+  for name in string.gmatch(FLAGS, '%a+') do
     local low = flags % 2
     flags, has[name] = (flags - low) / 2, low == 1
   end
-  if newer then has.same, has.his = not has.elsewhere, not has.another end
   c.il, c.es = span(count()), count()
-  c.es = c.es < 2 and (hours - 1 - c.es) * 3600000 or span(c.es) -- so short is no time by itself
+  c.es = c.es < 2 and (hours - 1 - c.es) * 3600000 or span(c.es) -- no span is written as 0 or 1
   c.rc, c.v, c.dn, c.e = count(), count(), count(), word()
   c.et, c.st = has.et and '1' or '', has.st and '1' or ''
   c.ow = has.ow and word() or ''
   c.bo = has.bo and count() or ''
-  c.se, c.sv = has.same and c.e or word(), has.his and c.ow or word()
+  c.se, c.sv = has.elsewhere and word() or c.e, has.another and word() or c.ow
   if has.mu then
-    local n = newer and count() or 0
+    local n = count()
     if n % 2 == 1 then -- hours, and less than eight messages
       n = (n - 1) / 2
       c.mn = n % 8
       c.mu = c.lp + (n - c.mn) / 8 * 3600000
-    elseif newer then c.mn, c.mu = n / 2, instant(c.lp)
-    else c.mn, c.mu = count(), c.lp + span(count()) end
+    else
+      c.mn, c.mu = n / 2, instant(c.lp)
+    end
   end
-  if has.en then c.en, c.eu = count(), newer and instant(c.lp) or c.lp + span(count()) end
+  if has.en then c.en, c.eu = count(), instant(c.lp) end
   if has.a then c.a = word() end
   if has.g then c.g = word() end
   if has.at then c.at = span(count()) end

@@ -11,7 +11,6 @@ for i = 1, #all, 2 do
     out[#out + 1] = string.sub(text, 2)
   else
     local last, at = number(text, 1)
-    if last >= NEWER then last = last - NEWER end
     if last + number(text, at) * 3600000 <= tonumber(ARGV[1]) then over[#over + 1] = all[i] end
   end
 end
