@@ -93,7 +93,7 @@ func run(ctx context.Context, b *bench, only string, rounds int, out string) err
 			fmt.Printf("%d/%d  %-42s %7.0f/s\n", round+1, rounds, r.name, s.rate)
 		}
 	}
-	text := b.report(all, got, b.profiles(ctx, all))
+	text := b.report(all, got, b.profiles(ctx, all, got))
 	fmt.Print(text)
 	if err := os.WriteFile(out, []byte(text), 0o644); err != nil { //nolint:gosec // a document
 		return fmt.Errorf("write: %w", err)

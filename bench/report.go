@@ -62,6 +62,16 @@ func (b *bench) report(all []row, got [][]sample, where string) string {
 	return w.String()
 }
 
+// median is that of the rounds.
+func median(samples []sample, f func(sample) float64) float64 {
+	v := make([]float64, len(samples))
+	for i, s := range samples {
+		v[i] = f(s)
+	}
+	slices.Sort(v)
+	return v[len(v)/2]
+}
+
 // spread is a median and its range, of the rounds that measured it: 0 is none.
 func spread(format string, samples []sample, f func(sample) float64) string {
 	var v []float64

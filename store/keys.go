@@ -209,7 +209,7 @@ func (k keys) layout() string               { return k.prefix + ":partitions" }
 func (k keys) list(app kefu.AppID) string   { return k.prefix + ":list:" + string(app) }
 func (k keys) token(app kefu.AppID) string  { return k.prefix + ":token:" + string(app) }
 func (k keys) lead(task string) string      { return k.prefix + ":lead:" + task }
-func (k keys) seats(a kefu.AgentID) string  { return k.agents("taken:" + string(a)) }
+func (k keys) seats(a kefu.AgentID) string  { return k.prefix + ":{agents}:taken:" + string(a) }
 func (k keys) facts() string                { return k.agents("known") }
 func (k keys) lanes(p int) string           { return k.in(p, "lanes") }
 func (k keys) buried(p int) string          { return k.in(p, "buried") }
@@ -222,7 +222,7 @@ func (k keys) media(to kefu.AppID, m kefu.Media) string {
 }
 
 func (k keys) queue(name string, app kefu.AppID, e kefu.EntryTag) string {
-	return k.agents(name + ":" + string(app) + ":" + string(e))
+	return k.prefix + ":{agents}:" + name + ":" + string(app) + ":" + string(e)
 }
 
 func (k keys) of(name string, c kefu.CustomerID) string {
@@ -239,8 +239,9 @@ func (k keys) chats() string  { return k.agents("chats") }
 func (k keys) owners() string { return k.agents("owners") }
 
 func (k keys) customer(c kefu.CustomerID) string {
+	var room [12]byte
 	s := sum(c)
-	return k.in(k.partition(c), "who:"+string(base64url(nil, s[:markBytes])))
+	return k.in(k.partition(c), "who:"+string(base64url(room[:], s[:markBytes])))
 }
 
 func (k keys) said(c kefu.CustomerID) string     { return k.of("said", c) }
@@ -251,8 +252,9 @@ func (k keys) chatLane(c kefu.CustomerID) string { return k.of("chatlane", c) }
 func (k keys) lane(c kefu.CustomerID) string     { return k.of("lane", c) }
 
 func (k keys) push(c kefu.CustomerID, m kefu.MessageKey) string {
+	var room [12]byte
 	_, s := sums(c, m)
-	return k.in(k.partition(c), "push:"+string(base64url(nil, s[:pushBytes])))
+	return k.in(k.partition(c), "push:"+string(base64url(room[:], s[:pushBytes])))
 }
 
 // member names a customer within a sorted set. The name of an app has no space.

@@ -16,13 +16,22 @@ const markBytes, pushBytes = 8, 9
 // sums gives SHA-1 of a customer's name, and of that with the key of a push of his behind
 // it, one piece of work for who needs both.
 func sums(c kefu.CustomerID, m kefu.MessageKey) (customer, push [sha1.Size]byte) { //nolint:nonamedreturns // two of one kind
-	var room [256]byte // the longest openid fits
-	text := append(append(append(room[:0], c.App...), ' '), c.User...)
+	var room [256]byte
+	text := appendMember(room[:0], c)
 	customer = sha1.Sum(text)                                //nolint:gosec // as above
 	return customer, sha1.Sum(append(append(text, 0), m...)) //nolint:gosec // as above
 }
 
-func sum(c kefu.CustomerID) [sha1.Size]byte { return sha1.Sum([]byte(member(c))) } //nolint:gosec // as above
+func sum(c kefu.CustomerID) [sha1.Size]byte {
+	var room [256]byte
+	return sha1.Sum(appendMember(room[:0], c)) //nolint:gosec // as above
+}
+
+// appendMember is member behind b. In room for 256 bytes the longest openid fits, with what
+// else is digested.
+func appendMember(b []byte, c kefu.CustomerID) []byte {
+	return append(append(append(b, c.App...), ' '), c.User...)
+}
 
 // base64url spells the beginning of a sum as it stands in keys, in room that is given.
 func base64url(room []byte, sum []byte) []byte {
