@@ -97,7 +97,7 @@ func bombs() map[string]string {
 		"a tag of brackets":             enter(strings.Repeat("{[", 400)),
 		"a tag of percent signs":        enter(strings.Repeat("%25", 330)),
 		"a tag of ampersands":           enter(strings.Repeat("&", 990)),
-		"an openid with a hash tag":     strings.Replace(message("a"), openid, "o{agents}:seats:wang", 1),
+		"an openid with a hash tag":     strings.Replace(message("a"), openid, "o{agents}:taken:wang", 1),
 		"an openid with a line break":   strings.Replace(message("a"), openid, "o&#10;ERROR", 1),
 		"an openid of 100 kB":           strings.Replace(message("a"), openid, strings.Repeat("o", 100_000), 1),
 		"an openid that climbs":         strings.Replace(message("a"), openid, "../../etc/passwd", 1),
