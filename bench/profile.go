@@ -61,40 +61,24 @@ func layerOf(functions []string) int {
 // profile saturates a server and has perf look 2,000 times a second at what it does. It
 // gives the layers' shares.
 func (b *bench) profile(ctx context.Context, r row) ([]float64, error) {
-	server, redis, err := b.launch(ctx, r)
+	at, err := b.stand(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	defer server.stop()
-	if redis != nil {
-		defer redis.stop()
-	}
-	m, err := newMold(r.shape, r.known)
-	if err != nil {
-		return nil, err
-	}
-	m.prepare(int(30000 * b.d.Seconds()))
-	g, err := newGenerator(ctx, server.addr, m, r.want, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer g.close()
-	sweep, err := newSweeper(server.addr, g.mold, b.sweeping)
+	defer at.down()
+	sweep, err := b.sweeper(at)
 	if err != nil {
 		return nil, err
 	}
 	defer sweep.close()
-	if _, err := sweep.run(g, func(sent int64) bool { return sent < 5*customers }); err != nil {
-		return nil, fmt.Errorf("warm: %w", err)
-	}
 	file := filepath.Join(b.dir, "perf.data")
 	record := exec.CommandContext(ctx, "perf", "record", "-q", "-F", "2000", "-g", "-o", file, //nolint:gosec // ours
-		"-p", strconv.Itoa(server.Process.Pid), "--", "sleep", strconv.FormatFloat(b.d.Seconds(), 'f', -1, 64))
+		"-p", strconv.Itoa(at.server.Process.Pid), "--", "sleep", strconv.FormatFloat(b.d.Seconds(), 'f', -1, 64))
 	begin := time.Now()
 	if err := record.Start(); err != nil {
 		return nil, fmt.Errorf("perf: %w", err)
 	}
-	_, err = sweep.run(g, func(int64) bool { return time.Since(begin) < b.d })
+	_, err = sweep.run(at.g, func(int64) bool { return time.Since(begin) < b.d })
 	if failed := record.Wait(); err == nil && failed != nil {
 		err = failed
 	}
@@ -107,7 +91,7 @@ func (b *bench) profile(ctx context.Context, r row) ([]float64, error) {
 	}
 	shares := divide(text)
 	if shares[len(layers)-1] > .5 {
-		return nil, errors.New("perf finds no names of functions")
+		return nil, errors.New("perf has too few samples with the names of functions")
 	}
 	return shares, nil
 }

@@ -143,28 +143,65 @@ func own() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// measure runs one row once: warm, saturated, and at half of that.
-func (b *bench) measure(ctx context.Context, r row) (sample, error) {
+// A stand is a row's server, with its Redis if it has one, and what asks it.
+type stand struct {
+	server, redis *process
+	g             *generator
+}
+
+// stand sets a row up. The caller takes it down.
+func (b *bench) stand(ctx context.Context, r row) (*stand, error) {
 	server, redis, err := b.launch(ctx, r)
 	if err != nil {
-		return sample{}, err
+		return nil, err
 	}
-	defer server.stop()
-	if redis != nil {
-		defer redis.stop()
-	}
+	s := &stand{server: server, redis: redis}
 	m, err := newMold(r.shape, r.known)
 	if err != nil {
-		return sample{}, err
+		s.down()
+		return nil, err
 	}
 	m.prepare(int(30000 * b.d.Seconds()))
 	runtime.GC()
-	g, err := newGenerator(ctx, server.addr, m, r.want, 0)
+	if s.g, err = newGenerator(ctx, server.addr, m, r.want, 0); err != nil {
+		s.down()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *stand) down() {
+	if s.g != nil {
+		s.g.close()
+	}
+	s.server.stop()
+	if s.redis != nil {
+		s.redis.stop()
+	}
+}
+
+// sweeper is what saturates the server, once it is warm.
+func (b *bench) sweeper(s *stand) (*sweeper, error) {
+	sweep, err := newSweeper(s.server.addr, s.g.mold, b.sweeping)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := sweep.run(s.g, func(sent int64) bool { return sent < 5*customers }); err != nil {
+		sweep.close()
+		return nil, fmt.Errorf("warm: %w", err)
+	}
+	return sweep, nil
+}
+
+// measure runs one row once: warm, saturated, and at half of that.
+func (b *bench) measure(ctx context.Context, r row) (sample, error) {
+	at, err := b.stand(ctx, r)
 	if err != nil {
 		return sample{}, err
 	}
-	defer g.close()
-	s, err := b.saturate(ctx, g, server, redis)
+	defer at.down()
+	server, g := at.server, at.g
+	s, err := b.saturate(ctx, at)
 	if err != nil || r.server == raw {
 		return s, err // half of what raw can do is more than can be paced
 	}
@@ -185,22 +222,20 @@ func (b *bench) measure(ctx context.Context, r row) (sample, error) {
 		if err != nil || len(took) == 0 {
 			return s, fmt.Errorf("open loop: %w", err)
 		}
-		at := func(q float64) time.Duration { return took[int(q*float64(len(took)-1))] }
-		*p.into = quantiles{at(.5), at(.99), at(.999)}
+		of := func(q float64) time.Duration { return took[int(q*float64(len(took)-1))] }
+		*p.into = quantiles{of(.5), of(.99), of(.999)}
 	}
 	return s, nil
 }
 
 // saturate measures what a server can do at most.
-func (b *bench) saturate(ctx context.Context, g *generator, server, redis *process) (sample, error) {
-	sweep, err := newSweeper(server.addr, g.mold, b.sweeping)
+func (b *bench) saturate(ctx context.Context, at *stand) (sample, error) {
+	g, server, redis := at.g, at.server, at.redis
+	sweep, err := b.sweeper(at)
 	if err != nil {
 		return sample{}, err
 	}
 	defer sweep.close()
-	if _, err := sweep.run(g, func(sent int64) bool { return sent < 5*customers }); err != nil {
-		return sample{}, fmt.Errorf("warm: %w", err)
-	}
 	const mallocs, allocated = "go_memstats_mallocs_total", "go_memstats_alloc_bytes_total"
 	var info []float64
 	var redisCPU time.Duration
