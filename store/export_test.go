@@ -46,7 +46,7 @@ func (s *Store) PushKey(c kefu.CustomerID, m kefu.MessageKey) string { return s.
 func (s *Store) LaneKey(c kefu.CustomerID) string                    { return s.keys.lane(c) }
 func (s *Store) SeatsKey(a kefu.AgentID) string                      { return s.keys.seats(a) }
 func (s *Store) LayoutKey() string                                   { return s.keys.layout() }
-func (s *Store) FactsKey() string                                    { return s.keys.facts() }
+func (s *Store) KnownKey() string                                    { return s.keys.known() }
 func (s *Store) ChatKey(c kefu.CustomerID) string                    { return s.keys.chat(c) }
 func (s *Store) LabelsKey(c kefu.CustomerID) string                  { return s.keys.labels(c) }
 func (s *Store) ChatLaneKey(c kefu.CustomerID) string                { return s.keys.chatLane(c) }

@@ -60,7 +60,7 @@ import (
 //	<prefix>:{p}:heard:<app>:<user>:<key> string  pushTTL           hear reply               hear HeardReply
 //	<prefix>:{agents}:taken:<agent>       zset    till the last     seat release refresh     the same, Loads
 //	                                              seat is free      vacate
-//	<prefix>:{agents}:known               hash    factsTTL          seat                     seat refresh Loads
+//	<prefix>:{agents}:known               hash    knownTTL          seat                     seat refresh Loads
 //	<prefix>:{agents}:queue:<app>:<e>     zset    idle              seat                     seat
 //	<prefix>:{agents}:asked:<app>:<e>     zset    idle              seat                     seat
 //	<prefix>:{agents}:chats               hash    none: a chat is   bind announce unbind     Chats
@@ -158,7 +158,7 @@ const (
 	buriedTTL = 30 * 24 * time.Hour // a human looks once a month
 
 	revivedTTL = 24 * time.Hour      // who puts a delivery back twice is told so
-	factsTTL   = 30 * 24 * time.Hour // an agent on holiday is still known
+	knownTTL   = 30 * 24 * time.Hour // an agent on holiday is still known
 	listTTL    = 24 * time.Hour      // for whoever wants to know how old it is
 	slack      = time.Hour           // so that a customer's TTL is moved once an hour at most
 
@@ -210,7 +210,7 @@ func (k keys) list(app kefu.AppID) string   { return k.prefix + ":list:" + strin
 func (k keys) token(app kefu.AppID) string  { return k.prefix + ":token:" + string(app) }
 func (k keys) lead(task string) string      { return k.prefix + ":lead:" + task }
 func (k keys) seats(a kefu.AgentID) string  { return k.prefix + ":{agents}:taken:" + string(a) }
-func (k keys) facts() string                { return k.agents("known") }
+func (k keys) known() string                { return k.agents("known") }
 func (k keys) lanes(p int) string           { return k.in(p, "lanes") }
 func (k keys) buried(p int) string          { return k.in(p, "buried") }
 func (k keys) agents(rest string) string    { return k.prefix + ":{agents}:" + rest }

@@ -9,7 +9,8 @@ import (
 	"kefud/kefu"
 )
 
-// A mark is the beginning of SHA-1 of "app user". The chance that any two of 100 million
+// A mark is the beginning of SHA-1 of "app user", so many bytes; a push's digest has one more,
+// for there are more of them. The chance that any two of 100 million
 // customers have one partition and one mark is one in three million, with 1,024 partitions.
 const markBytes, pushBytes = 8, 9
 

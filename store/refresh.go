@@ -71,7 +71,7 @@ func (r *refresher) all(ctx context.Context, some []*refresh) {
 		free := r.scores.next(f.at.Add(seatFor(f.idle)))
 		jobs[i] = job{
 			op: "refresh", place: r.agents(), script: r.scripts.refresh,
-			names: []string{r.keys.seats(f.agent), r.keys.facts()},
+			names: []string{r.keys.seats(f.agent), r.keys.known()},
 			args:  []any{markNumber(f.customer), millis(f.at), free, seatTTL(f.idle), string(f.agent)},
 		}
 	}

@@ -300,7 +300,7 @@ func testRestWakes(t *testing.T, b backend) {
 				p.push(throughRelay) // asks for the seat to be refreshed
 				p.say("wang", "hello")
 				p.sendsAll()
-				if err := p.s.Client().Del(p.Context(), p.s.SeatsKey("wang"), p.s.FactsKey()).Err(); err != nil {
+				if err := p.s.Client().Del(p.Context(), p.s.SeatsKey("wang"), p.s.KnownKey()).Err(); err != nil {
 					p.Fatal(err)
 				}
 				p.later(idle + time.Second)

@@ -31,8 +31,8 @@ type program struct{ hash, text any }
 
 // constants are what scripts need not be told with every call. Times are in ms; those
 // that only go on to Redis are texts, as it takes them.
-var constants = fmt.Sprintf("local PUSH_TTL, LANE_TTL, RECORD_TTL, FACTS_TTL, SLACK, RECORDS_MOST, TICKS = '%d', '%d', '%d', '%d', %d, %d, %d\n",
-	pushTTL.Milliseconds(), laneTTL.Milliseconds(), recordTTL.Milliseconds(), factsTTL.Milliseconds(), slack.Milliseconds(), recordsMost, ticks)
+var constants = fmt.Sprintf("local PUSH_TTL, LANE_TTL, RECORD_TTL, KNOWN_TTL, SLACK, RECORDS_MOST, TICKS = '%d', '%d', '%d', '%d', %d, %d, %d\n",
+	pushTTL.Milliseconds(), laneTTL.Milliseconds(), recordTTL.Milliseconds(), knownTTL.Milliseconds(), slack.Milliseconds(), recordsMost, ticks)
 
 func newScripts() scripts {
 	return scripts{

@@ -47,7 +47,7 @@ func (s *Store) seatAmong(ctx context.Context, r kefu.SeatRequest, some []kefu.S
 	score := s.scores.next(r.At.Add(seatFor(r.Idle)))
 	j := job{op: "seat", place: s.agents(), script: s.scripts.seat}
 	j.names = []string{
-		s.keys.facts(), s.keys.queue("queue", r.Customer.App, r.Entry),
+		s.keys.known(), s.keys.queue("queue", r.Customer.App, r.Entry),
 		s.keys.queue("asked", r.Customer.App, r.Entry), s.keys.seats(r.Holds),
 	}
 	j.args = []any{
@@ -122,14 +122,14 @@ func (s *Store) Loads(ctx context.Context, at time.Time, agents []kefu.AgentID) 
 	}
 	counts := make([]*redis.IntCmd, len(agents))
 	fields := make([]string, len(agents))
-	var facts *redis.SliceCmd
+	var known *redis.SliceCmd
 	err := s.do(ctx, "loads", s.agents(), func(ctx context.Context) error {
 		_, err := s.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 			for i, a := range agents {
 				counts[i] = pipe.ZCount(ctx, s.keys.seats(a), "("+strconv.FormatInt(millis(at)*ticks, 10), "+inf")
 				fields[i] = string(a)
 			}
-			facts = pipe.HMGet(ctx, s.keys.facts(), fields...)
+			known = pipe.HMGet(ctx, s.keys.known(), fields...)
 			return nil
 		})
 		return err
@@ -139,7 +139,7 @@ func (s *Store) Loads(ctx context.Context, at time.Time, agents []kefu.AgentID) 
 	}
 	out := make([]kefu.Load, len(agents))
 	for i, a := range agents {
-		_, last, _ := strings.Cut(list(facts.Val()).text(i), " ")
+		_, last, _ := strings.Cut(list(known.Val()).text(i), " ")
 		out[i] = kefu.Load{Agent: a, Seats: int(counts[i].Val()), LastNew: instant(number(last))}
 	}
 	return out, nil

@@ -350,7 +350,7 @@ func testRefreshUnknownCapacity(t *testing.T, b backend) {
 	p := newPerson(t, s, "p")
 	p.served("wang", 1)
 	p.delete(s.SeatsKey("wang"))
-	p.delete(s.FactsKey())
+	p.delete(s.KnownKey())
 	p.later(idle / 2)
 	p.push()
 	s.Refresh(t.Context())
@@ -371,7 +371,7 @@ func testRefreshOfReassigned(t *testing.T, b backend) {
 	got := p.push(askAgent("cs1", "li"))
 	p.seat(1, got.Holds, "li")
 	p.settle(got.Conversation, "li")
-	p.delete(s.FactsKey())
+	p.delete(s.KnownKey())
 	s.Refresh(t.Context())
 	if got := p.push(); !got.Kept || got.Serving != "li" {
 		t.Errorf("got %+v, want li's conversation", got)

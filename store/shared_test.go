@@ -266,7 +266,7 @@ func shareEverything(t *testing.T, s *store.Store) {
 // allKeys lists the keys of a Store, on all nodes.
 func allKeys(t testing.TB, s *store.Store) []string {
 	t.Helper()
-	prefix, _, _ := strings.Cut(s.FactsKey(), ":")
+	prefix, _, _ := strings.Cut(s.KnownKey(), ":")
 	var mu sync.Mutex
 	var out []string
 	scan := func(ctx context.Context, c redis.Cmdable) error {

@@ -57,7 +57,7 @@ local function write(c)
   for name in pairs(c.before ~= '' and c.before or {}) do
     if PART[name] == nil then all[n + 1], all[n + 2], n = name, c[name], n + 2 end
   end
-  if c.restated or c.q == '' then
+  if c.restated or c.q == '' then -- '' = he had no hash
     local s, t = joined(c)
     all[n + 1], all[n + 2], all[n + 3], all[n + 4], n = 's', s, 't', t, n + 4
   end

@@ -1,8 +1,8 @@
 -- refresh keeps a serving agent's seat for longer, or takes it again if it was
 -- lost and there is room. Needs constants, whole.lua, outlive.lua.
 --
--- KEYS  1 the agent's seats, 2 facts
--- ARGV  1 member, 2 now ms, 3 score of the seat, 4 TTL ms of 1, 5 agent
+-- KEYS  1 the agent's seats, 2 known
+-- ARGV  1 mark, 2 now ms, 3 score of the seat, 4 TTL ms of 1, 5 agent
 -- Returns 1 if the customer has the seat, 0 if it is lost: the agent is full,
 --         or his capacity is not known
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', whole(ARGV[2] * TICKS))

@@ -1,7 +1,7 @@
 -- vacate gives up seats that were taken for nothing.
 --
 -- KEYS  seats of agents
--- ARGV  1 member, 2 score: a seat from there on was taken or refreshed later, and stays
+-- ARGV  1 mark, 2 score: a seat from there on was taken or refreshed later, and stays
 -- Returns how many were given up
 local gone = 0
 for i = 1, #KEYS do
