@@ -20,6 +20,7 @@ type job struct {
 	script *program
 	names  []string // of keys
 	args   []any
+	room   []any // empty, to write the command down in; nil = some is made
 }
 
 // run runs a script: one command, or two if Redis does not know the script.

@@ -57,7 +57,8 @@ const quick = "q"
 // for every push.
 type received struct {
 	names           [6]string
-	args            [15]any
+	args            [10]any // an enter event has more
+	room            [19]any // for the command, names and args
 	at, until, idle int64
 	reach, last     string
 }
@@ -74,8 +75,8 @@ func (s *Store) receipt(r kefu.Receipt) (job, error) {
 		at:    millis(r.At), until: millis(r.At.Add(window)), idle: r.Idle.Milliseconds(),
 		reach: string(r.Reach), last: v.last,
 	}
-	x.args = [15]any{&x.at, &x.idle, &x.reach, allowed, &x.until, &x.last}
-	j := job{op: "receive", place: v.partition, script: s.scripts.receive, names: x.names[:4], args: x.args[:6]}
+	j := job{op: "receive", place: v.partition, script: s.scripts.receive, names: x.names[:4], room: x.room[:0]}
+	j.args = append(x.args[:0], &x.at, &x.idle, &x.reach, allowed, &x.until, &x.last)
 	greeting := []any{"", "", "", "", ""}
 	if r.Greeting != nil {
 		var err error

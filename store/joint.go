@@ -99,8 +99,11 @@ func (t *joint) submit(ctx context.Context, cmd *redis.Cmd) redis.AutoFuture {
 // by reference as well, which saves a copy.
 func (j *job) command(ctx context.Context, name, script any) *redis.Cmd {
 	const first = 3 // the command, the script and the number of keys stand before
-	args := make([]any, first, first+len(j.names)+len(j.args))
-	args[0], args[1], args[2] = name, script, len(j.names)
+	args := j.room
+	if args == nil {
+		args = make([]any, 0, first+len(j.names)+len(j.args))
+	}
+	args = append(args, name, script, len(j.names))
 	for i := range j.names {
 		args = append(args, &j.names[i])
 	}

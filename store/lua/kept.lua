@@ -9,12 +9,12 @@
 -- itself, and then true if there is no hash of the customer.
 local function kept()
   if ARGV[7] == 'e' then return end
-  local h = redis.call('HMGET', KEYS[2], 'q', 'sv', 'hl', 's', 't')
+  local h = redis.call('HMGET', KEYS[2], 'q', 'sv', 's', 't')
   local q, holds = h[1], h[2]
-  if not q then return nil, not (holds or h[4]) end
+  if not q then return nil, not (holds or h[3]) end
   -- Compared as texts: to make numbers of them takes longer. Instants begin with as
   -- many digits as are in calm and ku, and are later if that is all the difference.
-  if ARGV[1] > q or string.sub(q, 11, 20) < ARGV[5] or not holds or h[3] == '1' then return end
+  if ARGV[1] > q or string.sub(q, 11, 20) < ARGV[5] or not holds then return end
   local idle, turn = string.match(q, '^(%d*) (%d+)$', TAIL)
   if idle ~= ARGV[2] then return end
   local now, since, held = ARGV[1] + 0, string.sub(q, 21, 33), string.sub(q, 34, 46)
@@ -33,7 +33,7 @@ local function kept()
   if now - held > idle / 20 then held, refresh = ARGV[1], '\n1\nq\n' end
   redis.call('HSET', KEYS[2], 'mn', ARGV[4], 'mu', ARGV[5], 'q',
     string.sub(q, 1, 20) .. (gap > 0 and ARGV[1] or since) .. held .. ARGV[2] .. ' ' .. turn)
-  return answer .. refresh .. holds .. '\n' .. held .. '\n' .. turn .. '\n' .. h[4] .. '\n' .. h[5]
+  return answer .. refresh .. holds .. '\n' .. held .. '\n' .. turn .. '\n' .. h[3] .. '\n' .. h[4]
 end
 
 local quick, fresh = kept()

@@ -22,9 +22,10 @@ local function split(c)
 end
 
 -- calm tells until when (ms) a message that comes within il of the last one leaves
--- s, t, ku and the TTL as they are; 0 if one does not. It is a second less than that:
+-- s, t, ku, the TTL and his lane as they are; 0 if one does not. It is a second less than that:
 -- kept.lua, which compares texts, may take the second of calm for over or not.
 local function calm(c)
+  if c.hl == '1' then return 0 end
   local il, es, ku = tonumber(c.il) or 0, tonumber(c.es) or 0, tonumber(c.ku) or 0
   local owned = c.ow ~= '' and es > 0 and es >= il
   if c.se ~= c.e or not owned and (c.ow ~= '' or c.bo ~= '') then return 0 end
