@@ -24,6 +24,7 @@ type Crowd struct {
 	log   zerolog.Logger
 	freed chan struct{} // somebody has left, since it was last read
 	cut   prometheus.Counter
+	start time.Time
 
 	mu    sync.Mutex
 	open  int
@@ -38,7 +39,7 @@ type guest struct {
 	crowd *Crowd
 	gone  bool
 	quiet bool          // no whole request of his is there
-	from  time.Time     // when he became quiet
+	from  time.Duration // when he became quiet, by age
 	place *list.Element // among all; nil before he is first quiet, and when he is gone
 
 	reads, writes patience
@@ -48,7 +49,7 @@ type guest struct {
 // NewCrowd makes a Crowd for one server, of at most so many connections.
 func NewCrowd(most int, log zerolog.Logger, r prometheus.Registerer) *Crowd {
 	f := promauto.With(r)
-	c := &Crowd{most: max(most, 1), log: log, freed: make(chan struct{}, 1), all: list.New()}
+	c := &Crowd{most: max(most, 1), log: log, freed: make(chan struct{}, 1), all: list.New(), start: time.Now()}
 	c.cut = f.NewCounter(prometheus.CounterOpts{
 		Name: "kefud_connections_cut_total", Help: "Idle connections closed to make room for others.",
 	})
@@ -101,6 +102,10 @@ func (c *Crowd) note(conn net.Conn, state http.ConnState) {
 	}
 }
 
+// age tells the time since the Crowd was made: to ask for that takes half as long as
+// for the time.
+func (c *Crowd) age() time.Duration { return time.Since(c.start) }
+
 // hush notes that a guest is quiet from now on. Locked.
 func (c *Crowd) hush(g *guest) {
 	switch {
@@ -111,7 +116,7 @@ func (c *Crowd) hush(g *guest) {
 	default:
 		g.place = c.all.PushBack(g)
 	}
-	g.quiet, g.from = true, time.Now()
+	g.quiet, g.from = true, c.age()
 }
 
 // leave takes a guest out. Locked.
@@ -165,7 +170,7 @@ func (c *Crowd) Hush(d time.Duration) {
 	for {
 		c.mu.Lock()
 		g := c.quietest()
-		late := g != nil && time.Since(g.from) >= d
+		late := g != nil && c.age()-g.from >= d
 		c.mu.Unlock()
 		if !late {
 			return
@@ -186,7 +191,7 @@ func (c *Crowd) makeRoom(cause error) bool {
 		c.told, c.since = now, 0
 	}
 	g := c.quietest()
-	late := g != nil && time.Since(g.from) >= courtesy
+	late := g != nil && c.age()-g.from >= courtesy
 	if late && unread(g.Conn) { // he has asked, and is about to be heard
 		c.hush(g)
 		late = false

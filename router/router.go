@@ -109,7 +109,8 @@ func (r *Router) route(ctx context.Context, m kefu.Message) kefu.Decision {
 	if !m.Kind.Routed() {
 		return kefu.Decision{Answer: kefu.Answer{Way: kefu.WaySuccess}, At: r.now(), Reason: kefu.ReasonIgnored}
 	}
-	if d, ok := r.memory.recallDegraded(m, r.now()); ok {
+	now := r.now()
+	if d, ok := r.memory.recallDegraded(m, now); ok {
 		return d
 	}
 	table := r.table()
@@ -117,7 +118,7 @@ func (r *Router) route(ctx context.Context, m kefu.Message) kefu.Decision {
 	if app == nil || app.Entry(app.Default) == nil {
 		return r.unrouted(m, app)
 	}
-	w := &work{Router: r, m: m, app: app, table: table, at: r.now()}
+	w := &work{Router: r, m: m, app: app, table: table, at: now}
 	w.roster = r.board.Roster(w.at)
 	got, err := r.store.Receive(ctx, w.receipt())
 	switch {

@@ -243,3 +243,30 @@ func cutText(s string, limit int) string {
 	}
 	return s[:limit]
 }
+
+// setXML takes in an element. Of texts the customer's own and the tag keep the spaces
+// at their ends.
+func (f *fields) setXML(name, value string) {
+	slot := f.slot(name)
+	if slot == nil || *slot != "" {
+		return
+	}
+	if slot != &f.content && slot != &f.sessionFrom && slot != &f.title {
+		value = trim(value)
+	}
+	*slot = value
+}
+
+// space and trim do for a byte and for the ends of a text what the standard library
+// needs a table for, which it makes for each call.
+func space(b byte) bool { return b == ' ' || b == '\t' || b == '\r' || b == '\n' }
+
+func trim(s string) string {
+	for s != "" && space(s[0]) {
+		s = s[1:]
+	}
+	for s != "" && space(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}

@@ -57,17 +57,6 @@ func readXML(s string) (fields, bool) {
 	return f, false
 }
 
-func (f *fields) setXML(name, value string) {
-	slot := f.slot(name)
-	if slot == nil || *slot != "" {
-		return
-	}
-	if slot != &f.content && slot != &f.sessionFrom && slot != &f.title {
-		value = trim(value)
-	}
-	*slot = value
-}
-
 // An xmlReader holds what is still to be read, and how often a section was not
 // what was looked for.
 type xmlReader struct {
@@ -128,31 +117,48 @@ func (r *xmlReader) section(name string) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	value, rest, ok := strings.Cut(s, cdataClose+"</"+name+">")
-	if !ok || strings.Contains(value, cdataClose+cdataOpen) {
-		r.odd++
+	for at := 0; ; at += len(cdataClose) {
+		i := strings.Index(s[at:], cdataClose)
+		if i < 0 {
+			break
+		}
+		at += i
+		after := s[at+len(cdataClose):]
+		if rest, ok := cutEnd(after, name); ok {
+			r.s = rest
+			return s[:at], true
+		}
+		if strings.HasPrefix(after, cdataOpen) {
+			break
+		}
+	}
+	r.odd++
+	return "", false
+}
+
+// cutEnd takes an element's end tag off s, as WeChat writes it.
+func cutEnd(s, name string) (string, bool) {
+	const begin = len("</")
+	end := begin + len(name)
+	if len(s) <= end || s[:begin] != "</" || s[begin:end] != name || s[end] != '>' {
 		return "", false
 	}
-	r.s = rest
-	return value, true
+	return s[end+1:], true
 }
 
 // bare reads a text as WeChat writes numbers: nothing but itself up to the
 // element's end.
 func (r *xmlReader) bare(name string) (string, bool) {
-	value, rest, ok := strings.Cut(r.s, "<")
-	if !ok || strings.IndexByte(value, '&') >= 0 {
+	i := strings.IndexByte(r.s, '<')
+	if i < 0 || strings.IndexByte(r.s[:i], '&') >= 0 {
 		return "", false
 	}
-	end, ok := strings.CutPrefix(rest, "/")
-	if !ok {
-		return "", false
+	value := r.s[:i]
+	rest, ok := cutEnd(r.s[i:], name)
+	if ok {
+		r.s = rest
 	}
-	if end, ok = strings.CutPrefix(end, name); !ok || end == "" || end[0] != '>' {
-		return "", false
-	}
-	r.s = end[1:]
-	return value, true
+	return value, ok
 }
 
 // next reads up to and with the next tag, and writes the text before it into
@@ -230,20 +236,6 @@ func newXMLTag(s string) xmlTag {
 		}
 	}
 	return t
-}
-
-// space and trim do for a byte and for the ends of a text what the standard library
-// needs a table for, which it makes for each call.
-func space(b byte) bool { return b == ' ' || b == '\t' || b == '\r' || b == '\n' }
-
-func trim(s string) string {
-	for s != "" && space(s[0]) {
-		s = s[1:]
-	}
-	for s != "" && space(s[len(s)-1]) {
-		s = s[:len(s)-1]
-	}
-	return s
 }
 
 // unescape replaces XML's own entities and numbered characters. Others stay as

@@ -40,7 +40,7 @@ func (b *Budget) Deadline() (time.Time, bool) { return b.end, true }
 func (b *Budget) Err() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.err == nil && !time.Now().Before(b.end) {
+	if b.err == nil && time.Until(b.end) <= 0 {
 		b.err = context.DeadlineExceeded
 	}
 	return b.err

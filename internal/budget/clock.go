@@ -90,7 +90,7 @@ func (p *part) Deadline() (time.Time, bool) { return p.clock.start.Add(p.tick), 
 
 // Err returns context.DeadlineExceeded from the tick on.
 func (p *part) Err() error {
-	if end, _ := p.Deadline(); time.Now().Before(end) {
+	if end, _ := p.Deadline(); time.Until(end) > 0 {
 		return nil
 	}
 	return context.DeadlineExceeded
