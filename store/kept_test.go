@@ -45,7 +45,7 @@ func chance(p *person, r *rand.Rand) (string, kefu.Received) {
 	pauses := []time.Duration{0, -time.Second, time.Second, time.Second, time.Second, time.Second, 10 * time.Second, time.Minute, 2 * time.Minute, idle, idle + time.Millisecond, 3 * idle / 2, sticky + time.Second}
 	reaches := []kefu.Reach{everybody, everybody, everybody, reach("li"), reach("wang"), kefu.NewReach(nil), throughChats()}
 	stickies := []time.Duration{sticky, sticky, sticky, 0, 5 * time.Second}
-	idles := []time.Duration{idle, idle, idle, 2 * idle}
+	idles := []time.Duration{idle, idle, idle, 2 * idle, idle / 5, 20 * idle} // of six, seven and eight digits in ms
 	p.later(pauses[r.IntN(len(pauses))])
 	change := func(x *kefu.Receipt) {
 		x.Reach, x.DefaultSticky, x.Idle = reaches[r.IntN(len(reaches))], stickies[r.IntN(len(stickies))], idles[r.IntN(len(idles))]

@@ -3,6 +3,3 @@
 -- no fixed length: il, a space, rc.
 
 local TAIL = 47 -- where that begins
-
--- restless takes the calm from q: the next message does not take the quick way.
-local function restless(q) return string.rep('0', 10) .. string.sub(q, 11) end
