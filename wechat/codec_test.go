@@ -597,3 +597,32 @@ func TestNewCodec(t *testing.T) {
 		})
 	}
 }
+
+// What was read of a push stays as it was, though bodies and buffers are used again for
+// the next.
+func TestPushKeepsItsTexts(t *testing.T) {
+	t.Parallel()
+	for _, way := range []string{inClear, sealed} {
+		for _, s := range samples() {
+			for _, message := range []string{s.xml, s.json} {
+				c := mustCodec(t, CodecOptions{Encryption: Compatible})
+				q, text := wrap(t, way, message)
+				body := []byte(text)
+				got, err := c.Open(q, body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				before := fmt.Sprintf("%+v", got.Message)
+				clear(body)
+				for range 8 {
+					buffer := takeBuffer(maxKept)
+					clear((*buffer)[:cap(*buffer)])
+					putBack(buffer)
+				}
+				if after := fmt.Sprintf("%+v", got.Message); after != before {
+					t.Errorf("%s: %s, and was %s", way, after, before)
+				}
+			}
+		}
+	}
+}

@@ -77,7 +77,7 @@ func (k *cipherKey) encrypt(random io.Reader, message, receiver []byte) (string,
 	size := headerSize + len(message) + len(receiver)
 	pad := padBlock - size%padBlock
 	buffer := takeBuffer(base64.StdEncoding.EncodedLen(size+pad) + size + pad)
-	defer buffers.Put(buffer)
+	defer putBack(buffer)
 	text := (*buffer)[:headerSize]
 	if _, err := io.ReadFull(random, text[:randomSize]); err != nil {
 		return "", fmt.Errorf("read random bytes: %w", err)
@@ -92,14 +92,23 @@ func (k *cipherKey) encrypt(random io.Reader, message, receiver []byte) (string,
 	return string(base64.StdEncoding.AppendEncode(text, text)[len(text):]), nil
 }
 
-// buffers hold answers while they are encrypted, which are of bounded length.
+// buffers hold texts while they are encrypted or decrypted. What is larger than pushes and
+// answers are is not kept.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+const maxKept = 16 << 10
 
 // takeBuffer gives one with room for so many bytes.
 func takeBuffer(size int) *[]byte {
 	b, _ := buffers.Get().(*[]byte) // nothing else is in it
 	*b = slices.Grow((*b)[:0], size)
 	return b
+}
+
+func putBack(b *[]byte) {
+	if cap(*b) <= maxKept {
+		buffers.Put(b)
+	}
 }
 
 // decrypt opens a ciphertext for the receiver, and uses it up. Apart from lengths that everybody
@@ -139,14 +148,16 @@ func unpack(text, receiver []byte) ([]byte, bool) {
 }
 
 // decrypt opens a ciphertext as it stands in a body, with the present key or
-// else with the previous one, and tells which it was.
-func (c *Codec) decrypt(ciphertext string) ([]byte, *cipherKey, error) {
+// else with the previous one, and tells which it was. The message stands in the buffer.
+func (c *Codec) decrypt(buffer *[]byte, ciphertext string) ([]byte, *cipherKey, error) {
+	size := base64.StdEncoding.DecodedLen(len(ciphertext))
+	*buffer = slices.Grow((*buffer)[:0], size)[:size]
 	for _, key := range c.keys {
-		raw, err := base64.StdEncoding.DecodeString(ciphertext)
+		n, err := base64.StdEncoding.Decode(*buffer, []byte(ciphertext))
 		if err != nil {
 			break
 		}
-		if message, ok := key.decrypt(raw, c.receiver); ok {
+		if message, ok := key.decrypt((*buffer)[:n], c.receiver); ok {
 			return message, key, nil
 		}
 	}

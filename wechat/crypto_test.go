@@ -188,13 +188,13 @@ func TestDecryptRefuses(t *testing.T) {
 	}
 
 	c := mustCodec(t, CodecOptions{Encryption: Safe})
-	if got, _, err := c.decrypt(good.encrypt(t)); err != nil || string(got) != message {
+	if got, _, err := c.decrypt(new([]byte), good.encrypt(t)); err != nil || string(got) != message {
 		t.Fatalf("the right one: %q, %v", got, err)
 	}
 	for name, ciphertext := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, key, err := c.decrypt(ciphertext)
+			got, key, err := c.decrypt(new([]byte), ciphertext)
 			if !errors.Is(err, ErrUnreadable) || err.Error() != errCiphertext.Error() {
 				t.Errorf("error %v, want %v", err, errCiphertext)
 			}

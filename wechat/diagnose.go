@@ -54,7 +54,7 @@ func (c *Codec) look(d *Diagnosis, q Query, f fields) {
 	for i := range c.keys {
 		one := *c
 		one.keys = c.keys[i : i+1]
-		if text, _, err := one.decrypt(f.encrypt); err == nil {
+		if text, _, err := one.decrypt(new([]byte), f.encrypt); err == nil {
 			d.Key = i + 1
 			if _, inner, err := c.parse(text); err == nil && inner.toUserName != "" {
 				d.Receiver = userName(inner.toUserName)

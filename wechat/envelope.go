@@ -79,7 +79,9 @@ func (c *Codec) unwrap(p *Push, q Query, f fields) (fields, error) {
 		}
 		return f, nil
 	}
-	text, key, err := c.decrypt(f.encrypt)
+	buffer := takeBuffer(0)
+	defer putBack(buffer) // what is read keeps nothing of it
+	text, key, err := c.decrypt(buffer, f.encrypt)
 	if err != nil {
 		return fields{}, err
 	}

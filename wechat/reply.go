@@ -54,7 +54,7 @@ func (c *Codec) Seal(b []byte, p Push, d kefu.Decision) ([]byte, string, error) 
 	}
 	const usual = 512 // bytes
 	buffer := takeBuffer(usual)
-	defer buffers.Put(buffer)
+	defer putBack(buffer)
 	sealed, err := c.encrypted(p, r.write(*buffer, p.inner))
 	if err != nil {
 		return nil, "", fmt.Errorf("encrypt reply: %w", err)
@@ -163,7 +163,7 @@ func (c *Codec) encrypted(p Push, body []byte) (encryptedReply, error) {
 func (r encryptedReply) write(b []byte, f format) []byte {
 	w := newWriter(b, f)
 	w.text("Encrypt", r.Encrypt)
-	w.text("MsgSignature", string(r.MsgSignature[:]))
+	w.bare("MsgSignature", r.MsgSignature[:])
 	w.number("TimeStamp", r.TimeStamp)
 	w.text("Nonce", r.Nonce)
 	return w.document()

@@ -33,6 +33,18 @@ func (w *writer) text(name, value string) {
 	w.raw(cdataClose, "</", name, ">")
 }
 
+// bare is text in which nothing would have to be quoted.
+func (w *writer) bare(name string, value []byte) {
+	if w.f == formatJSON {
+		w.member(name)
+		w.b = append(append(append(w.b, '"'), value...), '"')
+		return
+	}
+	w.raw("<", name, ">", cdataOpen)
+	w.b = append(w.b, value...)
+	w.raw(cdataClose, "</", name, ">")
+}
+
 func (w *writer) number(name string, value int64) {
 	w.begin(name)
 	w.b = strconv.AppendInt(w.b, value, 10)

@@ -18,8 +18,7 @@ func FuzzReplyJSON(f *testing.F) {
 		if got := r.write(nil, formatJSON); string(got) != string(want) {
 			t.Errorf("write = %s, want %s", got, want)
 		}
-		e := encryptedReply{Encrypt: content, TimeStamp: at, Nonce: to}
-		copy(e.MsgSignature[:], from)
+		e := encryptedReply{Encrypt: content, MsgSignature: signatureOf(from), TimeStamp: at, Nonce: to}
 		want, err = json.Marshal(struct {
 			Encrypt, MsgSignature string
 			TimeStamp             int64
