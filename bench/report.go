@@ -23,8 +23,8 @@ func (b *bench) report(all []row, got [][]sample, where string) string {
 	w.WriteString("\nThe rows take turns, round by round. Figures are medians, with the smallest and largest behind them, which is the noise. " +
 		"A ratio is to the Gin floor of the same round: Gin answering \"success\", reading nothing. " +
 		"The row of Gin with Redis is what any server pays that asks Redis something for each push, here with the same library over one connection; the rows of kefud with Redis have to be seen beside it.\n\n## Saturated\n\n" +
-		"| Server | req/s | × Gin floor | CPU µs/push | Redis CPU µs/push | system calls/push | allocs/push | bytes/push | RSS MiB | script calls/push | Redis reads/push | generator CPU |\n" +
-		"|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+		"| Server | req/s | × Gin floor | server CPU | CPU µs/push | Redis CPU µs/push | system calls/push | allocs/push | bytes/push | RSS MiB | script calls/push | Redis reads/push | generator CPU |\n" +
+		"|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	floor := slices.IndexFunc(all, func(r row) bool { return r.server == "floor" })
 	for i, r := range all {
 		of := func(format string, f func(sample) float64) string { return spread(format, got[i], f) }
@@ -33,14 +33,16 @@ func (b *bench) report(all []row, got [][]sample, where string) string {
 			ratios[round].rate = got[i][round].rate / got[floor][round].rate
 		}
 		rate := func(s sample) float64 { return s.rate }
-		fmt.Fprintf(&w, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.name, of("%.0f", rate), spread("%.2f", ratios, rate),
+		fmt.Fprintf(&w, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.name, of("%.0f", rate), spread("%.2f", ratios, rate),
+			of("%.2f", func(s sample) float64 { return s.rate * s.serverCPU / 1e6 }),
 			of("%.1f", func(s sample) float64 { return s.serverCPU }), of("%.1f", func(s sample) float64 { return s.redisCPU }),
 			of("%.1f", func(s sample) float64 { return s.calls }), of("%.1f", func(s sample) float64 { return s.allocs }), of("%.0f", func(s sample) float64 { return s.bytes }),
 			of("%.0f", func(s sample) float64 { return s.rss }), of("%.2f", func(s sample) float64 { return s.commands }),
 			of("%.2f", func(s sample) float64 { return s.reads }), of("%.2f", func(s sample) float64 { return s.generator }))
 	}
 	w.WriteString("\nThe raw socket server answers whatever it reads with the same bytes: what the generator reaches there, it can ask of every row. " +
-		"Generator CPU is its share of its core; with Redis's it must stay below 1, else the row says less of the server than it could. " +
+		"Server CPU is the server's share of its core: it is saturated near 1. With few connections all of them may wait for Redis at once, and the server with them. " +
+		"Generator CPU is the generator's share of the other core; with Redis's it must stay below 1, else the row says less of the server than it could. " +
 		"The raw socket server has no counters of allocations. System calls are counted by perf, where that is installed and allowed. " +
 		"The generator looks for answers every 200 µs and sleeps in between, so that no server pays for waking it: the slower one would pay for more.\n\n" +
 		"## Latency\n\nOpen loop; latency counts from when the push was due. Milliseconds.\n\n" +
