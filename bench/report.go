@@ -22,6 +22,7 @@ func (b *bench) report(all []row, got [][]sample, where string) string {
 	}
 	w.WriteString("\nThe rows take turns, round by round. Figures are medians, with the smallest and largest behind them, which is the noise. " +
 		"A ratio is to the Gin floor of the same round: Gin answering \"success\", reading nothing. " +
+		"kefud is built by its profile (cmd/kefud/default.pgo) in all its rows, as what is shipped is; the others are as go build makes them. " +
 		"The row of Gin with Redis is what any server pays that asks Redis something for each push, here with the same library over one connection; the rows of kefud with Redis have to be seen beside it.\n\n## Saturated\n\n" +
 		"| Server | req/s | × Gin floor | server CPU | CPU µs/push | Redis CPU µs/push | system calls/push | allocs/push | bytes/push | RSS MiB | script calls/push | Redis reads/push | generator CPU |\n" +
 		"|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")

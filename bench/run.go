@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -24,9 +25,10 @@ type row struct {
 
 const (
 	customers = 1000
-	raw       = "raw"    // the server that does nothing
-	floor     = "floor"  // Gin answering "success"
-	asking    = "asking" // the same after a command of Redis
+	raw       = "raw"     // the server that does nothing
+	floor     = "floor"   // Gin answering "success"
+	asking    = "asking"  // the same after a command of Redis
+	inMemory  = "memory-" // kefud without a Redis; its mode follows
 )
 
 func rows() []row {
@@ -35,8 +37,8 @@ func rows() []row {
 	out := []row{
 		{"raw socket server", raw, xml, customers, "success", false},
 		{"Gin floor", floor, xml, customers, "success", true},
-		{"kefud, store in memory, plain XML", "memory-plain", xml, customers, transfer, true},
-		{"kefud, store in memory, safe XML", "memory-safe", safe, customers, sealed, false},
+		{"kefud, store in memory, plain XML", inMemory + "plain", xml, customers, transfer, true},
+		{"kefud, store in memory, safe XML", inMemory + "safe", safe, customers, sealed, false},
 		{"Gin + Redis: a GET, then \"success\"", asking, xml, customers, "success", true},
 		{"silenceper/wechat, plain XML", "silenceper", xml, customers, transfer, false},
 		{"silenceper/wechat, safe XML", "silenceper", safe, customers, sealed, false},
@@ -71,6 +73,7 @@ const paced = 10_000
 // A bench is what the runs have in common.
 type bench struct {
 	self, kefud, dir, logLevel string
+	parts                      string // this program, too, but built as kefud is: for kefud without a Redis
 	serverCore                 string // "" = not pinned
 	conns                      int    // of the open loop
 	sweeping                   int    // connections that saturate
@@ -100,7 +103,11 @@ func (b *bench) launch(ctx context.Context, r row) (*process, *process, error) {
 		return nil, nil, err
 	}
 	if r.server != "" && r.server != asking {
-		server, err := start(ctx, b.serverCore, addr, b.self, "serve", r.server, addr)
+		program := b.self
+		if strings.HasPrefix(r.server, inMemory) {
+			program = b.parts
+		}
+		server, err := start(ctx, b.serverCore, addr, program, "serve", r.server, addr)
 		return server, nil, err
 	}
 	at, err := freeAddr(ctx)

@@ -47,8 +47,8 @@ func serve(name, addr string) error {
 		h = engine(get)
 	case "silenceper":
 		h = engine(silenceper())
-	case "memory-plain", "memory-safe":
-		return serveMemory(addr, codec.Encryption(name[len("memory-"):]))
+	case inMemory + "plain", inMemory + "safe":
+		return serveMemory(addr, codec.Encryption(name[len(inMemory):]))
 	default:
 		return fmt.Errorf("no server %q", name)
 	}
