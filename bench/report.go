@@ -41,6 +41,7 @@ func (b *bench) report(all []row, got [][]sample, where string) string {
 			of("%.0f", func(s sample) float64 { return s.rss }), of("%.2f", func(s sample) float64 { return s.commands }),
 			of("%.2f", func(s sample) float64 { return s.reads }), of("%.2f", func(s sample) float64 { return s.generator }))
 	}
+	w.WriteString(beside(all, got))
 	w.WriteString("\nThe raw socket server answers whatever it reads with the same bytes: what the generator reaches there, it can ask of every row. " +
 		"Server CPU is the server's share of its core: it is saturated near 1. With few connections all of them may wait for Redis at once, and the server with them. " +
 		"Generator CPU is the generator's share of the other core; with Redis's it must stay below 1, else the row says less of the server than it could. " +
@@ -61,8 +62,32 @@ func (b *bench) report(all []row, got [][]sample, where string) string {
 			of(func(s sample) time.Duration { return s.paced.p999 }))
 	}
 	w.WriteString(where)
-	w.WriteString("\nPowerWeChat is not compared: its module cannot be had with a verified checksum (tried: v3.4.22).\n")
+	w.WriteString("\nPowerWeChat is not compared: its module cannot be had with a verified checksum (tried: v3.4.22). chanxuehong/wechat stands in its place.\n")
 	return w.String()
+}
+
+// beside says how often kefud with its Redis answers, beside the servers of others, which
+// keep nothing: round by round.
+func beside(all []row, got [][]sample) string {
+	var w strings.Builder
+	for _, peer := range []string{"silenceper/wechat", "chanxuehong/wechat"} {
+		for _, way := range []string{", plain XML", ", safe XML"} {
+			ours := slices.IndexFunc(all, func(r row) bool { return r.name == "kefud + Redis"+way+", known" })
+			theirs := slices.IndexFunc(all, func(r row) bool { return r.name == peer+way })
+			if ours < 0 || theirs < 0 {
+				continue
+			}
+			ratios := make([]float64, len(got[ours]))
+			for round := range ratios {
+				ratios[round] = got[ours][round].rate / got[theirs][round].rate
+			}
+			fmt.Fprintf(&w, "kefud + Redis%s, known, answers %s times as many pushes as %s, which keeps nothing.\n", way, span("%.1f", ratios), peer+way)
+		}
+	}
+	if w.Len() == 0 {
+		return ""
+	}
+	return "\n" + w.String()
 }
 
 // median is that of the rounds.

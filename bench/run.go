@@ -42,6 +42,8 @@ func rows() []row {
 		{"Gin + Redis: a GET, then \"success\"", asking, xml, customers, "success", true},
 		{"silenceper/wechat, plain XML", "silenceper", xml, customers, transfer, false},
 		{"silenceper/wechat, safe XML", "silenceper", safe, customers, sealed, false},
+		{"chanxuehong/wechat, plain XML", "chanxuehong", xml, customers, transfer, false},
+		{"chanxuehong/wechat, safe XML", "chanxuehong", safe, customers, sealed, false},
 	}
 	for _, s := range []shape{{}, {json: true}, {safe: true}, {safe: true, json: true}} {
 		want := transfer

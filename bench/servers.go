@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chanxuehong/wechat/mp/core"
+	"github.com/chanxuehong/wechat/mp/message/callback/response"
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -47,6 +49,8 @@ func serve(name, addr string) error {
 		h = engine(get)
 	case "silenceper":
 		h = engine(silenceper())
+	case "chanxuehong":
+		h = engine(chanxuehong())
 	case inMemory + "plain", inMemory + "safe":
 		return serveMemory(addr, codec.Encryption(name[len(inMemory):]))
 	default:
@@ -126,6 +130,22 @@ func silenceper() gin.HandlerFunc {
 			c.Status(http.StatusInternalServerError)
 		}
 	}
+}
+
+// chanxuehong is github.com/chanxuehong/wechat's own server, which transfers everybody.
+func chanxuehong() gin.HandlerFunc {
+	transfer := core.HandlerFunc(func(c *core.Context) {
+		m := c.MixedMsg
+		answer, send := response.NewTransferToCustomerService(m.FromUserName, m.ToUserName, m.CreateTime, ""), c.RawResponse
+		if c.EncryptType == "aes" {
+			send = func(answer any) error { return c.AESResponse(answer, 0, "", nil) }
+		}
+		if send(answer) != nil {
+			c.ResponseWriter.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	server := core.NewServer(original, appID, token, aesKey, transfer, nil)
+	return func(c *gin.Context) { server.ServeHTTP(c.Writer, c.Request, nil) }
 }
 
 // serveMemory serves as kefud itself does, without a store.
