@@ -81,7 +81,7 @@ func beside(all []row, got [][]sample) string {
 			for round := range ratios {
 				ratios[round] = got[ours][round].rate / got[theirs][round].rate
 			}
-			fmt.Fprintf(&w, "kefud + Redis%s, known, answers %s times as many pushes as %s, which keeps nothing.\n", way, span("%.1f", ratios), peer+way)
+			fmt.Fprintf(&w, "- kefud + Redis%s, known, answers %s times as many pushes as %s, which keeps nothing.\n", way, span("%.1f", ratios), peer+way)
 		}
 	}
 	if w.Len() == 0 {
