@@ -50,7 +50,8 @@ func exit(err error) {
 	os.Exit(0)
 }
 
-// build makes a folder for the run, with kefud in it. The caller removes the folder.
+// build makes a folder for the run, with kefud in it if none is given. The caller removes
+// the folder.
 func (b *bench) build(ctx context.Context) error {
 	var err error
 	if b.self, err = os.Executable(); err != nil {
@@ -59,15 +60,14 @@ func (b *bench) build(ctx context.Context) error {
 	if b.dir, err = os.MkdirTemp("", "kefud-bench-"); err != nil {
 		return fmt.Errorf("folder: %w", err)
 	}
-	b.parts = filepath.Join(b.dir, "parts")
-	if err := compile(ctx, ".", ".", b.parts); err != nil || b.kefud != "" {
-		return err
+	if b.kefud != "" {
+		return nil
 	}
 	b.kefud = filepath.Join(b.dir, "kefud")
 	return compile(ctx, "..", "./cmd/kefud", b.kefud)
 }
 
-// compile builds a program as kefud is built to be shipped, by its profile.
+// compile builds a program by kefud's profile.
 func compile(ctx context.Context, dir, pkg, to string) error {
 	profile, err := filepath.Abs("../cmd/kefud/default.pgo")
 	if err != nil {
@@ -88,6 +88,10 @@ func run(ctx context.Context, b *bench, only string, rounds int, out string) err
 	}
 	defer func() { _ = os.RemoveAll(b.dir) }()
 	if err := b.build(ctx); err != nil {
+		return err
+	}
+	b.profiled = filepath.Join(b.dir, "profiled")
+	if err := compile(ctx, ".", ".", b.profiled); err != nil {
 		return err
 	}
 	b.pin(ctx)

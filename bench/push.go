@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -156,14 +157,17 @@ func (m *mold) seal(n int64) []byte {
 	return append([]byte(sign(token, m.at, nonce, ciphertext)), ciphertext...)
 }
 
-// prepare seals the first so many pushes.
+// prepare seals the first so many pushes, those that are not yet.
 func (m *mold) prepare(count int) {
 	if !m.safe {
 		return
 	}
-	for n := range count {
+	there := len(m.pool) / m.size
+	m.pool = slices.Grow(m.pool, max(0, count-there)*m.size)
+	for n := there; n < count; n++ {
 		m.pool = append(m.pool, m.seal(int64(n))...)
 	}
+	runtime.GC()
 }
 
 // fill makes b, a clone of request, push n.

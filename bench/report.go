@@ -22,7 +22,7 @@ func (b *bench) report(all []row, got [][]sample, where string) string {
 	}
 	w.WriteString("\nThe rows take turns, round by round. Figures are medians, with the smallest and largest behind them, which is the noise. " +
 		"A ratio is to the Gin floor of the same round: Gin answering \"success\", reading nothing. " +
-		"kefud is built by its profile (cmd/kefud/default.pgo) in all its rows, as what is shipped is; the others are as go build makes them. " +
+		"kefud is in all its rows as it is shipped: built by its profile (cmd/kefud/default.pgo), with its own rule when garbage is collected (internal/garbage), which takes memory for time. The others are as go build and Go's own rule make them. " +
 		"The row of Gin with Redis is what any server pays that asks Redis something for each push, here with the same library over one connection; the rows of kefud with Redis have to be seen beside it.\n\n## Saturated\n\n" +
 		"| Server | req/s | × Gin floor | server CPU | CPU µs/push | Redis CPU µs/push | system calls/push | allocs/push | bytes/push | RSS MiB | script calls/push | Redis reads/push | generator CPU |\n" +
 		"|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
@@ -43,8 +43,8 @@ func (b *bench) report(all []row, got [][]sample, where string) string {
 	}
 	w.WriteString(beside(all, got))
 	w.WriteString("\nThe raw socket server answers whatever it reads with the same bytes: what the generator reaches there, it can ask of every row. " +
-		"Server CPU is the server's share of its core: it is saturated near 1. With few connections all of them may wait for Redis at once, and the server with them. " +
-		"Generator CPU is the generator's share of the other core; with Redis's it must stay below 1, else the row says less of the server than it could. " +
+		"Server CPU is in cores: a server that has one is saturated near 1. With few connections all of them may wait for Redis at once, and the server with them. " +
+		"Generator CPU is, too: with Redis's it must stay below the core that they share, else the row says less of the server than it could. " +
 		"The raw socket server has no counters of allocations. System calls are counted by perf, where that is installed and allowed. " +
 		"The generator looks for answers every 200 µs and sleeps in between, so that no server pays for waking it: the slower one would pay for more.\n\n" +
 		"## Latency\n\nOpen loop; latency counts from when the push was due. Milliseconds.\n\n" +

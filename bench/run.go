@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -75,7 +74,7 @@ const paced = 10_000
 // A bench is what the runs have in common.
 type bench struct {
 	self, kefud, dir, logLevel string
-	parts                      string // this program, too, but built as kefud is: for kefud without a Redis
+	profiled                   string // this program, too, but built by kefud's profile: for kefud without a Redis
 	serverCore                 string // "" = not pinned
 	conns                      int    // of the open loop
 	sweeping                   int    // connections that saturate
@@ -107,7 +106,7 @@ func (b *bench) launch(ctx context.Context, r row) (*process, *process, error) {
 	if r.server != "" && r.server != asking {
 		program := b.self
 		if strings.HasPrefix(r.server, inMemory) {
-			program = b.parts
+			program = b.profiled
 		}
 		server, err := start(ctx, b.serverCore, addr, program, "serve", r.server, addr)
 		return server, nil, err
@@ -170,8 +169,8 @@ func (b *bench) stand(ctx context.Context, r row) (*stand, error) {
 		s.down()
 		return nil, err
 	}
-	m.prepare(int(30000 * b.d.Seconds()))
-	runtime.GC()
+	const most = 60_000 // pushes a second, in safe mode
+	m.prepare(int(most * b.d.Seconds()))
 	if s.g, err = newGenerator(ctx, server.addr, m, r.want, 0); err != nil {
 		s.down()
 		return nil, err
@@ -227,6 +226,7 @@ func (b *bench) measure(ctx context.Context, r row) (sample, error) {
 		if p.rate > s.rate*.8 {
 			continue // it would wait in line only
 		}
+		g.mold.prepare(int(g.next.Load()) + int(p.rate*b.d.Seconds()))
 		took, err := g.open(p.rate, b.d)
 		if err != nil || len(took) == 0 {
 			return s, fmt.Errorf("open loop: %w", err)

@@ -134,7 +134,7 @@ import (
 //	rm mu at the time when a message of mn was reserved for a lease, re the same of en
 //	n  notices sent in this conversation, each between spaces
 //	dn deliveries written           ku until when the key is kept
-//	rc pushes received              hl 1 = the lane waits for him to write
+//	rc pushes received              hl 1 = the lane waits for him to write (calm is 0 then)
 //	aw waits for an answer since    at for how long, ms
 //	mi who has not answered, each after a space
 //

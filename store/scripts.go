@@ -44,7 +44,7 @@ func newScripts() scripts {
 		release: script("release"),
 		refresh: script("whole", "outlive", "refresh"),
 		vacate:  script("vacate"),
-		lease:   script("lease"),
+		lease:   script("layout", "lease"),
 		finish:  script("finish"),
 		revive:  ofCustomer("revive"),
 		rest:    script("whole", "layout", "outlive", "rested", "state", "pack", "rest"),

@@ -614,10 +614,10 @@ func TestPushKeepsItsTexts(t *testing.T) {
 				}
 				before := fmt.Sprintf("%+v", got.Message)
 				clear(body)
-				for range 8 {
-					buffer := takeBuffer(maxKept)
+				for range 4 { // whatever the pool gives: one of them is what was decrypted into
+					buffer := takeBuffer(0)
+					defer putBack(buffer)
 					clear((*buffer)[:cap(*buffer)])
-					putBack(buffer)
 				}
 				if after := fmt.Sprintf("%+v", got.Message); after != before {
 					t.Errorf("%s: %s, and was %s", way, after, before)

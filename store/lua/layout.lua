@@ -2,4 +2,4 @@
 -- state.lua and ku, in seconds. Thirteen digits each: lp and sa, in ms. Then what is of
 -- no fixed length: il, a space, rc.
 
-local TAIL = 47 -- where that begins
+local CALM, TAIL = 10, 47 -- how many digits calm has; where what is of no fixed length begins

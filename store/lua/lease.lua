@@ -1,5 +1,5 @@
 -- lease gives a lane that is due to one worker, and reserves one message of the
--- customer's allowance for it.
+-- customer's allowance for it. Needs layout.lua.
 --
 -- KEYS  1 lanes, 2 lane, 3 customer
 -- ARGV  1 member of 1, 2 now ms, 3 end of the lease ms
@@ -20,9 +20,11 @@ local c = redis.call('HMGET', KEYS[3], 'mn', 'mu', 'en', 'eu', 'q')
 local function room(n, till) return (tonumber(n or '') or 0) > 0 and (tonumber(till or '') or 0) > tonumber(ARGV[2]) end
 local message, enter = room(c[1], c[2]), room(c[3], c[4])
 if not message and not enter then
-  -- The customer's next message makes the lane due: without calm, see layout.lua, it
-  -- does not take the quick way.
-  if c[5] then redis.call('HSET', KEYS[3], 'hl', '1', 'rm', '', 're', '', 'q', string.rep('0', 10) .. string.sub(c[5], 11)) end
+  -- The customer's next message makes the lane due: while he is not calm, see state.lua,
+  -- it does not take the quick way.
+  if c[5] then
+    redis.call('HSET', KEYS[3], 'hl', '1', 'rm', '', 're', '', 'q', string.rep('0', CALM) .. string.sub(c[5], CALM + 1))
+  end
   local over = math.max(tonumber(c[2] or '') or 0, tonumber(c[4] or '') or 0) <= tonumber(ARGV[2])
   return {head, '0', over and '1' or '0'}
 end
