@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -154,5 +155,38 @@ func testKeptToTheSecond(t *testing.T, b backend) {
 	for at := last.Add(-time.Second); at.Before(last.Add(3 * time.Second)); at = at.Add(100 * time.Millisecond) {
 		push(at)
 		same(t, fmt.Sprintf("the hash %s after the last calm second", at.Sub(last)), filled(one), filled(two))
+	}
+}
+
+// A message makes a lane due that has waited for one, though the conversation goes on as
+// it was; the quick way, which knows nothing of lanes, is taken again after it.
+func testKeptWakesLane(t *testing.T, b backend) {
+	p := newPerson(t, b.open(t), "u1")
+	calm := func() bool { return strings.Trim(filled(p)["q"][:10], "0") != "" }
+	p.served("wang", 0)
+	p.settle(p.push(within("")).Conversation, "wang", owing(p.notices(2*allowance.AfterMessage)...))
+	if !calm() {
+		t.Fatal("not calm in a conversation that goes on")
+	}
+	l := p.one()
+	for ; l.Allowed; l = p.one() {
+		p.finish(l, sent(kefu.LedgerSpent))
+	}
+	p.finish(l, kefu.Verdict{Outcome: kefu.OutcomeWait, Due: p.now.Add(time.Minute), Ledger: kefu.LedgerRefund})
+	if calm() {
+		t.Error("calm while a lane waits for him")
+	}
+	p.later(time.Second)
+	if early := p.lease(time.Minute); len(early) != 0 {
+		t.Errorf("due before he writes: %+v", early)
+	}
+	if got := p.push(); !got.Kept {
+		t.Errorf("%+v, want kept", got)
+	}
+	if l := p.one(); !l.Allowed {
+		t.Errorf("%+v, want one that is allowed", l)
+	}
+	if !calm() {
+		t.Error("not calm again")
 	}
 }

@@ -232,6 +232,7 @@ var suite = []struct {
 	{"KeptAsThoroughly", testKeptAsThoroughly},
 	{"KeptForHours", testKeptForHours},
 	{"KeptToTheSecond", testKeptToTheSecond},
+	{"KeptWakesLane", testKeptWakesLane},
 	{"RestLeftTimer", testRestLeftTimer},
 	{"RestIsOneCommand", testRestIsOneCommand},
 	{"RestInFewRoundTrips", testRestInFewRoundTrips},
