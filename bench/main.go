@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -54,9 +55,6 @@ func exit(err error) {
 // the folder.
 func (b *bench) build(ctx context.Context) error {
 	var err error
-	if b.self, err = os.Executable(); err != nil {
-		return fmt.Errorf("find itself: %w", err)
-	}
 	if b.dir, err = os.MkdirTemp("", "kefud-bench-"); err != nil {
 		return fmt.Errorf("folder: %w", err)
 	}
@@ -64,14 +62,26 @@ func (b *bench) build(ctx context.Context) error {
 		return nil
 	}
 	b.kefud = filepath.Join(b.dir, "kefud")
-	return compile(ctx, "..", "./cmd/kefud", b.kefud)
+	return compile(ctx, "..", "./cmd/kefud", b.kefud, profilePath)
 }
 
-// compile builds a program by kefud's profile.
-func compile(ctx context.Context, dir, pkg, to string) error {
-	profile, err := filepath.Abs("../cmd/kefud/default.pgo")
-	if err != nil {
-		return fmt.Errorf("find kefud's profile: %w", err)
+// compileSelf builds this program as the compared servers need it. The one that runs may
+// have no names of functions, which perf asks for: go run leaves them out.
+func (b *bench) compileSelf(ctx context.Context) error {
+	b.self, b.profiled = filepath.Join(b.dir, "bench"), filepath.Join(b.dir, "profiled")
+	return errors.Join(compile(ctx, ".", ".", b.self, "off"), compile(ctx, ".", ".", b.profiled, profilePath))
+}
+
+// profilePath is kefud's profile, by which it is built.
+const profilePath = "../cmd/kefud/default.pgo"
+
+// compile builds a program by a profile, or by none ("off").
+func compile(ctx context.Context, dir, pkg, to, profile string) error {
+	if profile != "off" {
+		var err error
+		if profile, err = filepath.Abs(profile); err != nil {
+			return fmt.Errorf("find the profile: %w", err)
+		}
 	}
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-pgo="+profile, "-o", to, pkg) //nolint:gosec // ours
 	build.Dir, build.Stderr = dir, os.Stderr
@@ -90,8 +100,7 @@ func run(ctx context.Context, b *bench, only string, rounds int, out string) err
 	if err := b.build(ctx); err != nil {
 		return err
 	}
-	b.profiled = filepath.Join(b.dir, "profiled")
-	if err := compile(ctx, ".", ".", b.profiled); err != nil {
+	if err := b.compileSelf(ctx); err != nil {
 		return err
 	}
 	b.pin(ctx)

@@ -21,20 +21,15 @@ func (b *bench) report(all []row, got [][]sample, where string) string {
 		w.WriteString("Nothing is pinned: taskset is missing, or there is one core.\n")
 	}
 	w.WriteString("\nThe rows take turns, round by round. Figures are medians, with the smallest and largest behind them, which is the noise. " +
-		"A ratio is to the Gin floor of the same round: Gin answering \"success\", reading nothing. " +
+		"A ratio is to a Gin floor that runs beside each server and takes turns with it, twenty times in as many parts of the time, so that what else the machine does falls on both: Gin answering \"success\", reading nothing. " +
 		"kefud is in all its rows as it is shipped: built by its profile (cmd/kefud/default.pgo), with its own rule when garbage is collected (internal/garbage), which takes memory for time. The others are as go build and Go's own rule make them. " +
 		"The row of Gin with Redis is what any server pays that asks Redis something for each push, here with the same library over one connection; the rows of kefud with Redis have to be seen beside it.\n\n## Saturated\n\n" +
 		"| Server | req/s | × Gin floor | server CPU | CPU µs/push | Redis CPU µs/push | system calls/push | allocs/push | bytes/push | RSS MiB | script calls/push | Redis reads/push | generator CPU |\n" +
 		"|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
-	floor := slices.IndexFunc(all, func(r row) bool { return r.server == "floor" })
 	for i, r := range all {
 		of := func(format string, f func(sample) float64) string { return spread(format, got[i], f) }
-		ratios := make([]sample, len(got[i]))
-		for round := range ratios {
-			ratios[round].rate = got[i][round].rate / got[floor][round].rate
-		}
 		rate := func(s sample) float64 { return s.rate }
-		fmt.Fprintf(&w, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.name, of("%.0f", rate), spread("%.2f", ratios, rate),
+		fmt.Fprintf(&w, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.name, of("%.0f", rate), of("%.2f", sample.overFloor),
 			of("%.2f", func(s sample) float64 { return s.rate * s.serverCPU / 1e6 }),
 			of("%.1f", func(s sample) float64 { return s.serverCPU }), of("%.1f", func(s sample) float64 { return s.redisCPU }),
 			of("%.1f", func(s sample) float64 { return s.calls }), of("%.1f", func(s sample) float64 { return s.allocs }), of("%.0f", func(s sample) float64 { return s.bytes }),
@@ -67,7 +62,7 @@ func (b *bench) report(all []row, got [][]sample, where string) string {
 }
 
 // beside says how often kefud with its Redis answers, beside the servers of others, which
-// keep nothing: round by round.
+// keep nothing: by their ratios to the Gin floor, round by round.
 func beside(all []row, got [][]sample) string {
 	var w strings.Builder
 	for _, peer := range []string{"silenceper/wechat", "chanxuehong/wechat"} {
@@ -79,7 +74,7 @@ func beside(all []row, got [][]sample) string {
 			}
 			ratios := make([]float64, len(got[ours]))
 			for round := range ratios {
-				ratios[round] = got[ours][round].rate / got[theirs][round].rate
+				ratios[round] = got[ours][round].overFloor() / got[theirs][round].overFloor()
 			}
 			fmt.Fprintf(&w, "- kefud + Redis%s, known, answers %s times as many pushes as %s, which keeps nothing.\n", way, span("%.1f", ratios), peer+way)
 		}

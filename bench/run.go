@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -59,11 +58,15 @@ func rows() []row {
 // A sample is what one row measured in one round.
 type sample struct {
 	rate, serverCPU, redisCPU, generator float64 // pushes a second, µs a push, share of a core
+	floor                                float64 // the rate of the Gin floor meanwhile
 	allocs, bytes, rss                   float64
 	commands, reads                      float64 // of Redis, a push
 	calls                                float64 // system calls of the server, a push; 0 = not known
 	half, paced                          quantiles
 }
+
+// overFloor is the ratio to the Gin floor.
+func (s sample) overFloor() float64 { return s.rate / s.floor }
 
 // quantiles of the latency of an open loop.
 type quantiles struct{ p50, p99, p999 time.Duration }
@@ -144,13 +147,6 @@ func (b *bench) launchOn(ctx context.Context, r row, addr, at string) (*process,
 	return start(ctx, b.serverCore, addr, b.kefud, "serve", "--config", path)
 }
 
-// own is the time that this process has computed.
-func own() time.Duration {
-	var u syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 // A stand is a row's server, with its Redis if it has one, and what asks it.
 type stand struct {
 	server, redis *process
@@ -209,7 +205,7 @@ func (b *bench) measure(ctx context.Context, r row) (sample, error) {
 	}
 	defer at.down()
 	server, g := at.server, at.g
-	s, err := b.saturate(ctx, at)
+	s, err := b.beside(ctx, r, at)
 	if err != nil || r.server == raw {
 		return s, err // half of what raw can do is more than can be paced
 	}
@@ -234,43 +230,5 @@ func (b *bench) measure(ctx context.Context, r row) (sample, error) {
 		of := func(q float64) time.Duration { return took[int(q*float64(len(took)-1))] }
 		*p.into = quantiles{of(.5), of(.99), of(.999)}
 	}
-	return s, nil
-}
-
-// saturate measures what a server can do at most.
-func (b *bench) saturate(ctx context.Context, at *stand) (sample, error) {
-	g, server, redis := at.g, at.server, at.redis
-	sweep, err := b.sweeper(at)
-	if err != nil {
-		return sample{}, err
-	}
-	defer sweep.close()
-	const mallocs, allocated = "go_memstats_mallocs_total", "go_memstats_alloc_bytes_total"
-	var info []float64
-	var redisCPU time.Duration
-	heap := server.metrics(ctx, mallocs, allocated)
-	if redis != nil {
-		info, redisCPU = redis.info(ctx), redis.cpu()
-	}
-	cpu, mine := server.cpu(), own()
-	calls := server.countCalls(ctx, b.d)
-	begin := time.Now()
-	n, err := sweep.run(g, func(int64) bool { return time.Since(begin) < b.d })
-	if err != nil {
-		return sample{}, fmt.Errorf("saturate: %w", err)
-	}
-	took := time.Since(begin)
-	per := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 / float64(n) }
-	s := sample{
-		rate: float64(n) / took.Seconds(), serverCPU: per(server.cpu() - cpu),
-		generator: float64(own()-mine) / float64(took), rss: server.rss(), calls: calls() / float64(n),
-	}
-	if redis != nil {
-		s.redisCPU = per(redis.cpu() - redisCPU)
-		after := redis.info(ctx)
-		s.commands, s.reads = (after[0]-info[0])/float64(n), (after[1]-info[1])/float64(n)
-	}
-	after := server.metrics(ctx, mallocs, allocated)
-	s.allocs, s.bytes = (after[0]-heap[0])/float64(n), (after[1]-heap[1])/float64(n)
 	return s, nil
 }
