@@ -86,9 +86,9 @@ soak: need ## run what can go wrong in full length (about 2 hours) and write the
 	$(MAKE) --no-print-directory fuzz FUZZTIME=5m || failed=1; \
 	exit $$failed
 
-bench: need ## measure kefud beside Gin and other servers (about 30 minutes) and write docs/performance.md
+bench: need ## measure kefud beside Gin and other servers (about 25 minutes) and write docs/performance.md
 	$(STEP) 'kefud beside Gin and other servers'
-	@cd bench && go run . -rounds $(ROUNDS) -for 5s -out ../docs/performance.md
+	@cd bench && go run . -rounds $(ROUNDS) -for 4s -out ../docs/performance.md
 
 footprint: need ## measure size, start, rest, idle connections, reloads and the embedded store (about 5 minutes) and write docs/footprint.md
 	$(STEP) 'what kefud takes'
