@@ -135,12 +135,16 @@ func (b *bench) profiles(ctx context.Context, all []row, measured [][]sample) st
 		return "" // not all of them are measured
 	}
 	var got []cost
+	gin := 0.
 	for i, r := range all {
 		if !r.profiled {
 			continue
 		}
+		if r.server == floor {
+			gin = median(measured[i], func(s sample) float64 { return s.serverCPU })
+		}
 		fmt.Printf("profile  %s\n", r.name)
-		c := cost{name: r.name, all: median(measured[i], func(s sample) float64 { return s.serverCPU })}
+		c := cost{name: r.name, all: gin * median(measured[i], sample.floors)}
 		var err error
 		if c.shares, err = b.profile(ctx, r); err != nil {
 			return fmt.Sprintf("\nWhere the time goes is not known, for that needs perf: %s: %v.\n", r.name, err)
@@ -152,7 +156,7 @@ func (b *bench) profiles(ctx context.Context, all []row, measured [][]sample) st
 
 func profileTable(got []cost) string {
 	var w strings.Builder
-	w.WriteString("\n## Where the time goes\n\nCPU µs a push of the saturated server: the medians above, parted as the samples of `perf record` are in one more run, 2,000 a second. A sample counts for the innermost part that stands here, but for sockets, client library and collector as a whole.\n\n|")
+	w.WriteString("\n## Where the time goes\n\nCPU µs a push of the saturated server: the Gin floor's, and for the others as many times that as they take beside it, so that what else the machine did is in all of them; parted as the samples of `perf record` are in one more run, 2,000 a second. A sample counts for the innermost part that stands here, but for sockets, client library and collector as a whole.\n\n|")
 	for _, c := range got {
 		w.WriteString(" | " + c.name)
 	}

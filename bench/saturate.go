@@ -69,7 +69,7 @@ func (b *bench) saturate(ctx context.Context, at, gin *stand) (sample, error) {
 		defer other.close()
 		all += b.d / 2
 	}
-	before := b.counters(ctx, at)
+	before := count(ctx, at)
 	calls := at.server.countCalls(ctx, all+all/20) // the last answers of a turn are waited for
 	var own, its turns
 	for range turnsEach {
@@ -83,7 +83,7 @@ func (b *bench) saturate(ctx context.Context, at, gin *stand) (sample, error) {
 			return sample{}, fmt.Errorf("the floor: %w", err)
 		}
 	}
-	after, n := b.counters(ctx, at), float64(own.answered)
+	after, n := count(ctx, at), float64(own.answered)
 	per := func(f func(counters) float64) float64 { return (f(after) - f(before)) / n }
 	s := sample{
 		rate: own.rate(), generator: float64(own.mine) / float64(own.took), rss: at.server.rss(), calls: calls() / n,
@@ -104,7 +104,7 @@ type counters struct {
 	allocs, bytes   float64
 }
 
-func (b *bench) counters(ctx context.Context, at *stand) counters {
+func count(ctx context.Context, at *stand) counters {
 	micro := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
 	heap := at.server.metrics(ctx, "go_memstats_mallocs_total", "go_memstats_alloc_bytes_total")
 	c := counters{server: micro(at.server.cpu()), allocs: heap[0], bytes: heap[1]}
