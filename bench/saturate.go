@@ -71,28 +71,28 @@ func (b *bench) saturate(ctx context.Context, at, gin *stand) (sample, error) {
 	}
 	before := count(ctx, at)
 	calls := at.server.countCalls(ctx, all+all/20) // the last answers of a turn are waited for
-	var own, its turns
+	var done, gins turns
 	for range turnsEach {
-		if err := own.turn(sweep, at.g, b.d/turnsEach); err != nil {
+		if err := done.turn(sweep, at.g, b.d/turnsEach); err != nil {
 			return sample{}, err
 		}
 		if other == nil {
 			continue
 		}
-		if err := its.turn(other, gin.g, b.d/turnsEach/2); err != nil {
+		if err := gins.turn(other, gin.g, b.d/turnsEach/2); err != nil {
 			return sample{}, fmt.Errorf("the floor: %w", err)
 		}
 	}
-	after, n := count(ctx, at), float64(own.answered)
+	after, n := count(ctx, at), float64(done.answered)
 	per := func(f func(counters) float64) float64 { return (f(after) - f(before)) / n }
 	s := sample{
-		rate: own.rate(), generator: float64(own.mine) / float64(own.took), rss: at.server.rss(), calls: calls() / n,
+		rate: done.rate(), generator: float64(done.mine) / float64(done.took), rss: at.server.rss(), calls: calls() / n,
 		serverCPU: per(func(c counters) float64 { return c.server }), redisCPU: per(func(c counters) float64 { return c.redis }),
 		commands: per(func(c counters) float64 { return c.commands }), reads: per(func(c counters) float64 { return c.reads }),
 		allocs: per(func(c counters) float64 { return c.allocs }), bytes: per(func(c counters) float64 { return c.bytes }),
 	}
 	if s.floor = s.rate; other != nil {
-		s.floor = its.rate()
+		s.floor = gins.rate()
 	}
 	return s, nil
 }

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,7 +58,10 @@ func TestRelayOutlivesAnOutageOfTheAPI(t *testing.T) {
 			if sum.readTwice > sum.marked {
 				t.Errorf("agents read %d messages twice, and %d were marked", sum.readTwice, sum.marked)
 			}
-			steady := stalled < 100*time.Millisecond // else calls may have timed out that worked
+			// Calls that the machine was too slow for may have worked. A callback's time may be
+			// over after less of a stall than is noticed.
+			late := strings.Contains(r.log.String(), `the caller's time is over`)
+			steady := stalled < 100*time.Millisecond && !late
 			if steady && tt.none && (sum.heardTwice > 0 || sum.readTwice > 0) {
 				t.Errorf("%d answers and %d messages came twice, although none of the failures had an effect", sum.heardTwice, sum.readTwice)
 			}
