@@ -36,7 +36,7 @@ func (b *bench) report(all []row, got [][]sample, where string) string {
 			of("%.0f", func(s sample) float64 { return s.rss }), of("%.2f", func(s sample) float64 { return s.commands }),
 			of("%.2f", func(s sample) float64 { return s.reads }), of("%.2f", func(s sample) float64 { return s.generator }))
 	}
-	w.WriteString(beside(all, got))
+	w.WriteString(peers(all, got))
 	w.WriteString("\nThe raw socket server answers whatever it reads with the same bytes: what the generator reaches there, it can ask of every row. " +
 		"Server CPU is in cores: a server that has one is saturated near 1. With few connections all of them may wait for Redis at once, and the server with them. " +
 		"Generator CPU is, too: with Redis's it must stay below the core that they share, else the row says less of the server than it could. " +
@@ -61,9 +61,9 @@ func (b *bench) report(all []row, got [][]sample, where string) string {
 	return w.String()
 }
 
-// beside says how often kefud with its Redis answers, beside the servers of others, which
+// peers says how often kefud with its Redis answers, beside the servers of others, which
 // keep nothing: by their ratios to the Gin floor, round by round.
-func beside(all []row, got [][]sample) string {
+func peers(all []row, got [][]sample) string {
 	var w strings.Builder
 	for _, peer := range []string{"silenceper/wechat", "chanxuehong/wechat"} {
 		for _, way := range []string{", plain XML", ", safe XML"} {

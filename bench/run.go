@@ -68,9 +68,9 @@ type sample struct {
 // overFloor is the ratio to the Gin floor.
 func (s sample) overFloor() float64 { return s.rate / s.floor }
 
-// floors is how often the CPU of one of the Gin floor's pushes goes into one of the row's.
-// The floor's core is always busy.
-func (s sample) floors() float64 { return s.rate * s.serverCPU / 1e6 / s.overFloor() }
+// floors is how many pushes the Gin floor, whose core is always busy, answers in the CPU
+// that one of the row's takes.
+func (s sample) floors() float64 { return s.floor * s.serverCPU / 1e6 }
 
 // quantiles of the latency of an open loop.
 type quantiles struct{ p50, p99, p999 time.Duration }
