@@ -58,7 +58,7 @@ func rows() []row {
 // A sample is what one row measured in one round.
 type sample struct {
 	rate, serverCPU, redisCPU, generator float64 // pushes a second, µs a push, share of a core
-	floor                                float64 // the rate of the Gin floor meanwhile
+	floor, floorCPU                      float64 // rate and serverCPU of the Gin floor meanwhile
 	allocs, bytes, rss                   float64
 	commands, reads                      float64 // of Redis, a push
 	calls                                float64 // system calls of the server, a push; 0 = not known
@@ -68,9 +68,8 @@ type sample struct {
 // overFloor is the ratio to the Gin floor.
 func (s sample) overFloor() float64 { return s.rate / s.floor }
 
-// floors is how many pushes the Gin floor, whose core is always busy, answers in the CPU
-// that one of the row's takes.
-func (s sample) floors() float64 { return s.floor * s.serverCPU / 1e6 }
+// floors is how many pushes the Gin floor answers in the CPU that one of the row's takes.
+func (s sample) floors() float64 { return s.serverCPU / s.floorCPU }
 
 // quantiles of the latency of an open loop.
 type quantiles struct{ p50, p99, p999 time.Duration }

@@ -69,7 +69,10 @@ func (b *bench) saturate(ctx context.Context, at, gin *stand) (sample, error) {
 		defer other.close()
 		all += b.d / 2
 	}
-	before := count(ctx, at)
+	before, resting := count(ctx, at), time.Duration(0)
+	if gin != nil {
+		resting = gin.server.cpu()
+	}
 	calls := at.server.countCalls(ctx, all+all/20) // the last answers of a turn are waited for
 	var done, gins turns
 	for range turnsEach {
@@ -91,8 +94,8 @@ func (b *bench) saturate(ctx context.Context, at, gin *stand) (sample, error) {
 		commands: per(func(c counters) float64 { return c.commands }), reads: per(func(c counters) float64 { return c.reads }),
 		allocs: per(func(c counters) float64 { return c.allocs }), bytes: per(func(c counters) float64 { return c.bytes }),
 	}
-	if s.floor = s.rate; other != nil {
-		s.floor = gins.rate()
+	if s.floor, s.floorCPU = s.rate, s.serverCPU; gin != nil {
+		s.floor, s.floorCPU = gins.rate(), micro(gin.server.cpu()-resting)/float64(gins.answered)
 	}
 	return s, nil
 }
@@ -104,8 +107,10 @@ type counters struct {
 	allocs, bytes   float64
 }
 
+// micro gives a time in µs.
+func micro(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
+
 func count(ctx context.Context, at *stand) counters {
-	micro := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
 	heap := at.server.metrics(ctx, "go_memstats_mallocs_total", "go_memstats_alloc_bytes_total")
 	c := counters{server: micro(at.server.cpu()), allocs: heap[0], bytes: heap[1]}
 	if at.redis != nil {
