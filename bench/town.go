@@ -137,7 +137,7 @@ func (t *town) write(ctx context.Context, n int) error {
 }
 
 func (t *town) route(ctx context.Context, m kefu.Message) error {
-	d := t.router.Route(ctx, m)
+	d := t.router.Route(ctx, &m)
 	switch {
 	case d.Err != nil:
 		return fmt.Errorf("degraded: %w", d.Err)

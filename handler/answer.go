@@ -91,5 +91,6 @@ func (h *handler) refuse(c *gin.Context, app kefu.AppID, w *why) {
 	if missed, due := h.refused.due(refusal{app, w}, h.Now()); due {
 		h.Logger.Warn().Str(keyApp, string(app)).Int(keyStatus, w.status).Str(keyReason, w.text).Int(keyMissed, missed).Msg("callback refused")
 	}
+	closeUnread(c)
 	c.String(w.status, w.text)
 }

@@ -53,10 +53,10 @@ func (g *target) Write(line []byte) (int, error) {
 	return g.log.Write(line)
 }
 
-func (g *target) Route(_ context.Context, m kefu.Message) kefu.Decision {
+func (g *target) Route(_ context.Context, m *kefu.Message) kefu.Decision {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.routed = append(g.routed, m)
+	g.routed = append(g.routed, *m)
 	return kefu.Decision{Answer: kefu.Answer{Way: kefu.WayPlain}, At: g.now, Reason: kefu.ReasonPool}
 }
 

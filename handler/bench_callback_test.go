@@ -140,7 +140,7 @@ func benchHandler(tb testing.TB, mode wechat.Encryption) http.Handler {
 			}
 			return nil
 		},
-		Router: routerFunc(func(context.Context, kefu.Message) kefu.Decision {
+		Router: routerFunc(func(context.Context, *kefu.Message) kefu.Decision {
 			return kefu.Decision{Answer: kefu.Answer{Way: kefu.WayPlain}, At: time.Unix(1, 0), Entry: "cs1", Reason: kefu.ReasonPool}
 		}),
 		Stopping: func() bool { return false },

@@ -43,6 +43,13 @@ func (h *handler) verify(c *gin.Context) {
 	c.Data(http.StatusOK, "text/plain; charset=utf-8", []byte(q.Echo))
 }
 
+// A call is a push and the time that it has, in one piece of memory, for there is one for
+// every push.
+type call struct {
+	push   wechat.Push
+	within budget.Budget
+}
+
 // callback answers a push.
 func (h *handler) callback(c *gin.Context) {
 	start := h.Now()
@@ -56,22 +63,22 @@ func (h *handler) callback(c *gin.Context) {
 		h.refuse(c, app, refusedAddress)
 		return
 	}
-	push, err := h.open(c, codec)
-	if err != nil {
+	var x call
+	if err := h.open(c, codec, &x.push); err != nil {
 		h.refuse(c, app, reasonOf(err))
 		return
 	}
 	// WeChat hanging up must not undo half a decision, so its going away is not ours.
-	ctx := budget.Until(c.Request.Context(), start.Add(forRoute(h.Budget)))
-	defer ctx.Cancel()
-	decision := h.Router.Route(ctx, push.Message)
+	x.within.Start(c.Request.Context(), start.Add(forRoute(h.Budget)))
+	defer x.within.Cancel()
+	decision := h.Router.Route(&x.within, &x.push.Message)
 	answer := takeBuffer()
 	defer putBack(answer) // it is written by then
 	answer.Grow(usualAnswer)
-	body, contentType := seal(answer.AvailableBuffer(), codec, push, &decision)
+	body, contentType := seal(answer.AvailableBuffer(), codec, &x.push, &decision)
 	h.part(c) // the end may have begun meanwhile
 	write(c, contentType, body)
-	h.observe(push.Message, decision, start, h.Now())
+	h.observe(&x.push.Message, &decision, start, h.Now())
 }
 
 // fromWeChat reports whether a request comes from where WeChat pushes from. That
@@ -88,26 +95,27 @@ func (h *handler) fromWeChat(c *gin.Context) bool {
 var errTooLarge = errors.New("body over 256 KiB")
 
 // open reads the body only after the query's signature holds.
-func (h *handler) open(c *gin.Context, codec *wechat.Codec) (wechat.Push, error) {
+func (h *handler) open(c *gin.Context, codec *wechat.Codec, into *wechat.Push) error {
 	signed, err := codec.Verify(query(c.Request.URL.RawQuery))
 	if err != nil {
-		return wechat.Push{}, err
+		return err
 	}
 	body := takeBuffer()
 	defer putBack(body) // what is opened keeps nothing of it
 	if err := h.read(c, body, maxBody); err != nil {
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-			return wechat.Push{}, errTooLarge
+			return errTooLarge
 		}
-		return wechat.Push{}, wechat.ErrUnreadable
+		return wechat.ErrUnreadable
 	}
-	return signed.Open(body.Bytes())
+	*into, err = signed.Open(body.Bytes())
+	return err
 }
 
 // seal writes the answer down behind b. If that cannot be done as decided, it is done
 // plainly, and at the very last "success": never an error.
-func seal(b []byte, codec *wechat.Codec, push wechat.Push, d *kefu.Decision) ([]byte, string) {
-	body, contentType, err := codec.Seal(b, push, *d)
+func seal(b []byte, codec *wechat.Codec, push *wechat.Push, d *kefu.Decision) ([]byte, string) {
+	body, contentType, err := codec.Seal(b, push, d)
 	if err == nil {
 		return body, contentType
 	}

@@ -17,9 +17,10 @@ import (
 	"kefud/wechat"
 )
 
-// A Router answers pushes. It always answers, at the latest soon after ctx ends.
+// A Router answers pushes. It always answers, at the latest soon after ctx ends, and keeps
+// no hold of the message, nor changes it.
 type Router interface {
-	Route(ctx context.Context, m kefu.Message) kefu.Decision
+	Route(ctx context.Context, m *kefu.Message) kefu.Decision
 }
 
 // A Historian tells what was decided for a customer.
@@ -105,7 +106,7 @@ func (h *handler) engine(routes func(*gin.Engine)) (*gin.Engine, error) {
 	}
 	e.HandleMethodNotAllowed = true
 	e.RedirectTrailingSlash = false
-	e.Use(h.recoverPanic, h.part, closeUnread)
+	e.Use(h.recoverPanic, h.part, closeUnreadButPushes)
 	h.probes(e)
 	routes(e)
 	return e, nil

@@ -31,9 +31,9 @@ const (
 	words  = "我的身份证号是什么"
 )
 
-type routerFunc func(context.Context, kefu.Message) kefu.Decision
+type routerFunc func(context.Context, *kefu.Message) kefu.Decision
 
-func (f routerFunc) Route(ctx context.Context, m kefu.Message) kefu.Decision { return f(ctx, m) }
+func (f routerFunc) Route(ctx context.Context, m *kefu.Message) kefu.Decision { return f(ctx, m) }
 
 type historianFunc func(kefu.CustomerID) (kefu.History, error)
 
@@ -45,7 +45,7 @@ func (f historianFunc) History(_ context.Context, c kefu.CustomerID) (kefu.Histo
 type rig struct {
 	http.Handler
 	log   *bytes.Buffer
-	route func(context.Context, kefu.Message) kefu.Decision
+	route func(context.Context, *kefu.Message) kefu.Decision
 	ready Readiness
 	stops bool
 	admin string
@@ -66,7 +66,7 @@ func newRig(t *testing.T) *rig {
 	}
 	r := &rig{
 		log: new(bytes.Buffer), admin: "admin-token",
-		route: func(context.Context, kefu.Message) kefu.Decision {
+		route: func(context.Context, *kefu.Message) kefu.Decision {
 			return kefu.Decision{Answer: kefu.Answer{Way: kefu.WayPlain}, At: time.Unix(1, 0), Entry: "cs1", Reason: kefu.ReasonPool}
 		},
 	}
@@ -76,7 +76,7 @@ func newRig(t *testing.T) *rig {
 			return map[kefu.AppID]*wechat.Codec{"shop": codec, "documented": documented}[app]
 		},
 		Link:      func(tag string) (string, bool) { return "/pages/service1", tag == "cs1" || tag == "1001" },
-		Router:    routerFunc(func(ctx context.Context, m kefu.Message) kefu.Decision { return r.route(ctx, m) }),
+		Router:    routerFunc(func(ctx context.Context, m *kefu.Message) kefu.Decision { return r.route(ctx, m) }),
 		Historian: historianFunc(func(c kefu.CustomerID) (kefu.History, error) { return r.hist(c) }),
 		Ready:     func() Readiness { return r.ready },
 		Stopping:  func() bool { return r.stops },
@@ -120,14 +120,14 @@ func push(id string) string {
 
 func TestCallback(t *testing.T) {
 	t.Parallel()
-	answer := func(a kefu.Answer) func(context.Context, kefu.Message) kefu.Decision {
-		return func(context.Context, kefu.Message) kefu.Decision {
+	answer := func(a kefu.Answer) func(context.Context, *kefu.Message) kefu.Decision {
+		return func(context.Context, *kefu.Message) kefu.Decision {
 			return kefu.Decision{Answer: a, At: time.Unix(1, 0)}
 		}
 	}
 	tests := []struct {
 		name, method, target, body string
-		route                      func(context.Context, kefu.Message) kefu.Decision
+		route                      func(context.Context, *kefu.Message) kefu.Decision
 		status                     int
 		contentType, want          string
 	}{
@@ -155,7 +155,7 @@ func TestCallback(t *testing.T) {
 		{name: "method", method: "PUT", target: "/wechat/shop", status: 405},
 		{
 			name: "a panic on the way", method: "POST", target: sign(), body: push("1"), status: 200, want: "success",
-			route: func(context.Context, kefu.Message) kefu.Decision { panic("a defect") },
+			route: func(context.Context, *kefu.Message) kefu.Decision { panic("a defect") },
 		},
 	}
 	for _, tt := range tests {
@@ -184,7 +184,7 @@ func TestCallback(t *testing.T) {
 func TestDeadline(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.route = func(ctx context.Context, _ kefu.Message) kefu.Decision {
+	r.route = func(ctx context.Context, _ *kefu.Message) kefu.Decision {
 		deadline, ok := ctx.Deadline()
 		if left := time.Until(deadline); !ok || left > forRoute(time.Second) || left < time.Second/2 {
 			t.Errorf("deadline in %v, want a little under 1s", left)
@@ -203,7 +203,7 @@ func TestDeadline(t *testing.T) {
 func TestCallbackLine(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.route = func(context.Context, kefu.Message) kefu.Decision {
+	r.route = func(context.Context, *kefu.Message) kefu.Decision {
 		return kefu.Decision{
 			Answer: kefu.Answer{Way: kefu.WayNamed, Agent: "wang", Account: "kf1@gh"}, Entry: "cs1", Agent: "wang", Step: 2,
 			Reason: kefu.ReasonStandIn,
@@ -229,7 +229,7 @@ func TestDegradedIsLoggedOnChange(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	play := func(d kefu.Decision) {
-		r.route = func(context.Context, kefu.Message) kefu.Decision { return d }
+		r.route = func(context.Context, *kefu.Message) kefu.Decision { return d }
 		r.do(t, http.MethodPost, sign(), push("1"))
 	}
 	bad := kefu.Decision{Answer: kefu.Answer{Way: kefu.WayPlain}, Degraded: true, Cause: kefu.CauseStore, Err: errors.New("connection refused")}
@@ -363,7 +363,7 @@ func TestAnswersEndTheirConnectionsWhenTheServerIsAboutToEnd(t *testing.T) {
 		}
 	}
 	r.stops = false
-	r.route = func(context.Context, kefu.Message) kefu.Decision {
+	r.route = func(context.Context, *kefu.Message) kefu.Decision {
 		r.stops = true
 		return kefu.Decision{Answer: kefu.Answer{Way: kefu.WayPlain}, At: time.Unix(1, 0)}
 	}

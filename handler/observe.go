@@ -91,7 +91,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 }
 
 // observe counts a callback and writes its one line.
-func (h *handler) observe(m kefu.Message, d kefu.Decision, start, end time.Time) {
+func (h *handler) observe(m *kefu.Message, d *kefu.Decision, start, end time.Time) {
 	took := end.Sub(start)
 	app, reply := string(m.Customer.App), replies[d.Answer.Way]
 	t := h.metrics.answered.Get(outcome{m.Customer.App, m.Kind, d.Answer.Way, d.Reason}, h.metrics.tally)
@@ -106,20 +106,14 @@ func (h *handler) observe(m kefu.Message, d kefu.Decision, start, end time.Time)
 	if d.Degraded {
 		level = zerolog.WarnLevel
 	}
-	h.Logger.WithLevel(level).Str(keyApp, app).Str(keyMessage, shortKey(m.Key)).Str(keyKind, m.Kind.String()).
+	line := h.Logger.WithLevel(level).Str(keyApp, app).Str(keyMessage, shortKey(m.Key)).Str(keyKind, m.Kind.String()).
 		Str(keyConversation, kefu.Shorten(m.Customer.User)).Str(keyEntry, string(d.Entry)).
 		Str(keyAgent, string(d.Agent)).Str(keyReason, string(d.Reason)).Int(keyStep, d.Step).
-		Str(keyReply, reply).Func(cause(d)).Float64(keyTook, float64(took.Microseconds())/1e3).
-		Msg("callback answered")
-}
-
-// cause adds what was broken, if anything was.
-func cause(d kefu.Decision) func(*zerolog.Event) {
-	return func(e *zerolog.Event) {
-		if d.Degraded {
-			e.Str(keyCause, string(d.Cause))
-		}
+		Str(keyReply, reply)
+	if d.Degraded {
+		line.Str(keyCause, string(d.Cause))
 	}
+	line.Float64(keyTook, float64(took.Microseconds())/1e3).Msg("callback answered")
 }
 
 // shortKey keeps a log line short; WeChat's own ids fit.
@@ -145,7 +139,7 @@ type degradation struct {
 	missed int
 }
 
-func (g *degradation) note(d kefu.Decision, now time.Time) {
+func (g *degradation) note(d *kefu.Decision, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {

@@ -26,10 +26,17 @@ func shared(values ...string) map[string][]string {
 // closeUnread has the connection closed after the answer, unless read takes what
 // the request brings along. net/http would wait for that first, and answer nobody
 // until it has come: a refusal would cost whoever is refused nothing, and us a
-// connection for as long as he likes.
+// connection for as long as he likes. Pushes, which are read as a rule, only come to it
+// when they are refused.
 func closeUnread(c *gin.Context) {
 	if c.Request.ContentLength != 0 {
 		c.Writer.Header()["Connection"] = closing
+	}
+}
+
+func closeUnreadButPushes(c *gin.Context) {
+	if c.Request.Method != http.MethodPost || c.FullPath() != callbackPath {
+		closeUnread(c)
 	}
 }
 
@@ -42,7 +49,8 @@ func (h *handler) read(c *gin.Context, into *bytes.Buffer, limit int64) error {
 	}
 	_, err := into.ReadFrom(body)
 	if err == nil {
-		c.Writer.Header().Del("Connection")
+		c.Request.ContentLength = 0 // nothing is left to be read, nor to be looked for
+		delete(c.Writer.Header(), "Connection")
 		h.part(c)
 	}
 	return err

@@ -18,7 +18,7 @@ func TestAnswersStateTheirLength(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	text := ""
-	r.route = func(context.Context, kefu.Message) kefu.Decision {
+	r.route = func(context.Context, *kefu.Message) kefu.Decision {
 		return kefu.Decision{Answer: kefu.Answer{Way: kefu.WayText, Text: text}}
 	}
 	server := httptest.NewServer(r)

@@ -14,13 +14,13 @@ const hearAgain = 50 * time.Millisecond
 
 // Route answers a push of a switchboard. It returns a decision whatever happens:
 // a passive text for the agent, or nothing but that it was received.
-func (r *Relay) Route(ctx context.Context, m kefu.Message) kefu.Decision {
+func (r *Relay) Route(ctx context.Context, m *kefu.Message) kefu.Decision {
 	now := r.Now()
 	d := kefu.Decision{Answer: kefu.Answer{Way: kefu.WaySuccess}, At: now, Reason: kefu.ReasonIgnored}
 	if m.Customer.User == "" || m.Kind == kefu.KindEvent || m.Kind == kefu.KindEnter || m.Kind == kefu.KindUnknown {
 		return d
 	}
-	h := hearing{Relay: r, m: m, at: now, texts: r.texts(m.Customer.App)}
+	h := hearing{Relay: r, m: *m, at: now, texts: r.texts(m.Customer.App)}
 	reply, err := h.safely(ctx)
 	d.Agent, d.Reason, d.Repeat = h.agent, kefu.ReasonHeard, h.repeat
 	if h.agent == "" {

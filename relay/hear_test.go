@@ -24,7 +24,7 @@ func write(text string) kefu.Message { return by(wangChat, kefu.KindText, text) 
 // route gives what the chat is told.
 func route(t *testing.T, r *Relay, m kefu.Message) (string, kefu.Decision) {
 	t.Helper()
-	d := r.Route(t.Context(), m)
+	d := r.Route(t.Context(), &m)
 	if (d.Answer.Way == kefu.WayText) != (d.Answer.Text != "") || d.Answer.Way != kefu.WayText && d.Answer.Way != kefu.WaySuccess {
 		t.Errorf("answer %+v", d.Answer)
 	}
@@ -381,7 +381,7 @@ func TestHearingRepeats(t *testing.T) {
 			s.heard = []kefu.Heard{{Repeat: true, First: time.Now()}}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			if d := r.Route(ctx, write("x")); d.Answer.Text != trouble || d.Cause != kefu.CauseBudget {
+			if d := r.Route(ctx, new(write("x"))); d.Answer.Text != trouble || d.Cause != kefu.CauseBudget {
 				t.Errorf("told %q for %q", d.Answer.Text, d.Cause)
 			}
 		})

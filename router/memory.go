@@ -33,15 +33,19 @@ type memory struct {
 
 // A generation holds what many pushes were answered. Most answers are the same, and
 // stand there once: so the pushes hold no pointers that the garbage collector would
-// have to follow, tens of thousands of them each time.
+// have to follow, tens of thousands of them each time. A push stands at the place that its
+// hash says, or at the first free one behind: to find it costs one look at memory that
+// is in no cache, where a map takes two.
 type generation struct {
-	pushes  map[uint64]remembered
+	pushes  []remembered // twice as many as it may hold; nil before the first
+	held    int
 	answers []kefu.Answer
 	places  map[kefu.Answer]uint32 // in answers
 }
 
 type remembered struct {
-	at       int64 // Unix, ns
+	hash     uint64 // 0 = nothing is here
+	at       int64  // Unix, ns
 	answer   uint32
 	degraded bool
 }
@@ -49,22 +53,41 @@ type remembered struct {
 // empty has the generation begin anew, in the room that it has.
 func (g *generation) empty() {
 	if g.pushes == nil {
-		g.pushes, g.places = make(map[uint64]remembered), make(map[kefu.Answer]uint32)
+		g.pushes, g.places = make([]remembered, 2*memorySize), make(map[kefu.Answer]uint32)
 	}
+	g.held = 0
 	clear(g.pushes)
 	clear(g.places)
 	clear(g.answers)
 	g.answers = g.answers[:0]
 }
 
-func (g *generation) add(hash uint64, d kefu.Decision) {
-	place, known := g.places[d.Answer]
-	if !known {
-		place = uint32(len(g.answers)) //nolint:gosec // memorySize at most
-		g.answers = append(g.answers, d.Answer)
-		g.places[d.Answer] = place
+// find gives the push's place, or else the one that it may have; nil if nothing was ever
+// held.
+func (g *generation) find(hash uint64) *remembered {
+	if g.pushes == nil {
+		return nil
 	}
-	g.pushes[hash] = remembered{at: d.At.UnixNano(), answer: place, degraded: d.Degraded}
+	const most = 2*memorySize - 1
+	for i := hash & most; ; i = (i + 1) & most {
+		if r := &g.pushes[i]; r.hash == hash || r.hash == 0 {
+			return r
+		}
+	}
+}
+
+func (g *generation) add(hash uint64, d *kefu.Decision) {
+	answer, known := g.places[d.Answer]
+	if !known {
+		answer = uint32(len(g.answers)) //nolint:gosec // memorySize at most
+		g.answers = append(g.answers, d.Answer)
+		g.places[d.Answer] = answer
+	}
+	r := g.find(hash)
+	if r.hash == 0 {
+		g.held++
+	}
+	*r = remembered{hash, d.At.UnixNano(), answer, d.Degraded}
 }
 
 type memoryKey struct {
@@ -72,19 +95,19 @@ type memoryKey struct {
 	key      kefu.MessageKey
 }
 
-func (m *memory) hash(p kefu.Message) uint64 {
-	return maphash.Comparable(m.seed, memoryKey{p.Customer, p.Key})
+func (m *memory) hash(p *kefu.Message) uint64 {
+	return max(maphash.Comparable(m.seed, memoryKey{p.Customer, p.Key}), 1)
 }
 
 // remember keeps the decision for a push, unless it was a repeat's.
-func (m *memory) remember(p kefu.Message, d kefu.Decision) {
+func (m *memory) remember(p *kefu.Message, d *kefu.Decision) {
 	if d.Repeat {
 		return
 	}
 	hash := m.hash(p)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.now.pushes == nil || len(m.now.pushes) >= memorySize || d.At.Sub(m.started) > memoryTime {
+	if m.now.pushes == nil || m.now.held >= memorySize || d.At.Sub(m.started) > memoryTime {
 		m.old, m.now, m.started = m.now, m.old, d.At
 		m.now.empty()
 	}
@@ -95,30 +118,33 @@ func (m *memory) remember(p kefu.Message, d kefu.Decision) {
 }
 
 // recall finds how a push was answered, as a repeat.
-func (m *memory) recall(p kefu.Message, now time.Time) (kefu.Decision, bool) {
+func (m *memory) recall(p *kefu.Message, now time.Time) (kefu.Decision, bool) {
 	return m.find(p, now, false)
 }
 
 // recallDegraded finds how a push was answered while something was broken, which
 // the store does not know.
-func (m *memory) recallDegraded(p kefu.Message, now time.Time) (kefu.Decision, bool) {
+func (m *memory) recallDegraded(p *kefu.Message, now time.Time) (kefu.Decision, bool) {
 	return m.find(p, now, true)
 }
 
-func (m *memory) find(p kefu.Message, now time.Time, degraded bool) (kefu.Decision, bool) {
+func (m *memory) find(p *kefu.Message, now time.Time, degraded bool) (kefu.Decision, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if degraded && now.Sub(m.degraded) > memoryTime {
 		return kefu.Decision{}, false
 	}
 	hash, in := m.hash(p), &m.now
-	r, ok := in.pushes[hash]
-	if !ok {
+	r := in.find(hash)
+	if r == nil || r.hash == 0 {
 		in = &m.old
-		r, ok = in.pushes[hash]
+		r = in.find(hash)
+	}
+	if r == nil || r.hash == 0 || degraded && !r.degraded {
+		return kefu.Decision{}, false
 	}
 	at := time.Unix(0, r.at).UTC()
-	if !ok || degraded && !r.degraded || now.Sub(at) > memoryTime {
+	if now.Sub(at) > memoryTime {
 		return kefu.Decision{}, false
 	}
 	answer := in.answers[r.answer]

@@ -23,7 +23,7 @@ func (r *Router) Move(ctx context.Context, m kefu.Move) (kefu.Moved, error) {
 	if app == nil || app.Entry(app.Default) == nil {
 		return kefu.Moved{Changed: true}, nil
 	}
-	w := &work{Router: r, m: kefu.Message{Customer: m.Customer}, app: app, table: table, at: m.At}
+	w := &work{Router: r, m: &kefu.Message{Customer: m.Customer}, app: app, table: table, at: m.At}
 	w.roster = r.board.Roster(m.At)
 	for range maxContests {
 		c, err := r.store.Conversation(ctx, m.Customer, m.At)

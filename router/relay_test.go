@@ -117,7 +117,7 @@ func TestRelayOfServingAgent(t *testing.T) {
 		if d := r.Route(t.Context(), m); d.Answer != byRelay("wang") || d.Reason != kefu.ReasonKept || len(s.settled) != 0 {
 			t.Errorf("%+v, settled %+v", d, s.settled)
 		}
-		want := []kefu.Forwarding{{Message: m, Entry: "cs1", Agent: "wang", Kept: true, Turn: 3, At: noon}}
+		want := []kefu.Forwarding{{Message: *m, Entry: "cs1", Agent: "wang", Kept: true, Turn: 3, At: noon}}
 		if diff := cmp.Diff(want, f.forwards); diff != "" {
 			t.Errorf("forwarded (-want +got):\n%s", diff)
 		}
@@ -257,7 +257,7 @@ func TestRelayRepeats(t *testing.T) {
 			}
 		}
 		for _, got := range f.forwards {
-			if diff := cmp.Diff(kefu.Forwarding{Message: text("1"), Entry: "cs1", Agent: "wang", Kept: true, Turn: 9, At: noon}, got); diff != "" {
+			if diff := cmp.Diff(kefu.Forwarding{Message: *text("1"), Entry: "cs1", Agent: "wang", Kept: true, Turn: 9, At: noon}, got); diff != "" {
 				t.Errorf("forwarded (-want +got):\n%s", diff)
 			}
 		}

@@ -89,7 +89,7 @@ const noticeUseful = 5 * time.Minute
 
 // Route answers one push. It returns a decision whatever happens, at the latest
 // soon after ctx ends; trouble makes the decision Degraded.
-func (r *Router) Route(ctx context.Context, m kefu.Message) kefu.Decision {
+func (r *Router) Route(ctx context.Context, m *kefu.Message) kefu.Decision {
 	var d kefu.Decision
 	func() {
 		defer func() {
@@ -100,12 +100,12 @@ func (r *Router) Route(ctx context.Context, m kefu.Message) kefu.Decision {
 		d = r.route(ctx, m)
 	}()
 	if m.Kind.Routed() {
-		r.memory.remember(m, d)
+		r.memory.remember(m, &d)
 	}
 	return d
 }
 
-func (r *Router) route(ctx context.Context, m kefu.Message) kefu.Decision {
+func (r *Router) route(ctx context.Context, m *kefu.Message) kefu.Decision {
 	if !m.Kind.Routed() {
 		return kefu.Decision{Answer: kefu.Answer{Way: kefu.WaySuccess}, At: r.now(), Reason: kefu.ReasonIgnored}
 	}
@@ -135,7 +135,7 @@ func (r *Router) route(ctx context.Context, m kefu.Message) kefu.Decision {
 
 // unrouted answers a push to an app that has no entries: a switchboard, or one
 // that a reload has just removed. A human at its desk gets the message.
-func (r *Router) unrouted(m kefu.Message, app *kefu.App) kefu.Decision {
+func (r *Router) unrouted(m *kefu.Message, app *kefu.App) kefu.Decision {
 	if app == nil {
 		return r.degrade(m, kefu.CauseTable, errors.New("no such app in the routing table"))
 	}
@@ -143,7 +143,7 @@ func (r *Router) unrouted(m kefu.Message, app *kefu.App) kefu.Decision {
 }
 
 // fallback is the answer that always works.
-func fallback(m kefu.Message) kefu.Answer {
+func fallback(m *kefu.Message) kefu.Answer {
 	if m.Kind.FromCustomer() {
 		return kefu.Answer{Way: kefu.WayPlain}
 	}
@@ -152,7 +152,7 @@ func fallback(m kefu.Message) kefu.Answer {
 
 // degrade answers a push although something is broken: as it was answered before,
 // if it was, else by the fallback.
-func (r *Router) degrade(m kefu.Message, cause kefu.Cause, err error) kefu.Decision {
+func (r *Router) degrade(m *kefu.Message, cause kefu.Cause, err error) kefu.Decision {
 	if errors.Is(err, context.DeadlineExceeded) {
 		cause = kefu.CauseBudget
 	}
@@ -224,12 +224,12 @@ func (w *work) takeOver(ctx context.Context) kefu.Decision {
 // relayAgain sees to it that a message whose push was answered as relayed is
 // relayed: whoever decided that may have died before it was. A message that was
 // is not again. If it was given up meanwhile, its other answer is waited for.
-func (r *Router) relayAgain(ctx context.Context, m kefu.Message, d kefu.Decision) kefu.Decision {
+func (r *Router) relayAgain(ctx context.Context, m *kefu.Message, d kefu.Decision) kefu.Decision {
 	now := r.now()
 	c, err := r.store.Conversation(ctx, m.Customer, now)
 	if err == nil {
 		err = r.relay.Forward(ctx, kefu.Forwarding{
-			Message: m, Entry: c.Entry, Agent: d.Agent, Kept: true, Turn: c.Turns, At: now,
+			Message: *m, Entry: c.Entry, Agent: d.Agent, Kept: true, Turn: c.Turns, At: now,
 		})
 	}
 	if err == nil {

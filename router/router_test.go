@@ -157,12 +157,12 @@ func open(t *testing.T, present ...kefu.AgentID) (*stage, *Router) {
 	})
 }
 
-func text(key kefu.MessageKey) kefu.Message {
-	return kefu.Message{Customer: kefu.CustomerID{App: "shop", User: "o1"}, Key: key, Kind: kefu.KindText}
+func text(key kefu.MessageKey) *kefu.Message {
+	return &kefu.Message{Customer: kefu.CustomerID{App: "shop", User: "o1"}, Key: key, Kind: kefu.KindText}
 }
 
-func enter(tag string) kefu.Message {
-	return kefu.Message{Customer: kefu.CustomerID{App: "shop", User: "o1"}, Key: "e1", Kind: kefu.KindEnter, Tag: tag}
+func enter(tag string) *kefu.Message {
+	return &kefu.Message{Customer: kefu.CustomerID{App: "shop", User: "o1"}, Key: "e1", Kind: kefu.KindEnter, Tag: tag}
 }
 
 func named(id kefu.AgentID) kefu.Answer {
@@ -175,7 +175,7 @@ func TestRoundTrips(t *testing.T) {
 		name    string
 		present []kefu.AgentID
 		prepare func(*stage)
-		message kefu.Message
+		message *kefu.Message
 		want    kefu.Decision
 		calls   string
 	}{
@@ -205,12 +205,12 @@ func TestRoundTrips(t *testing.T) {
 			calls: "receive seat settle",
 		},
 		{
-			name: "another event", message: kefu.Message{Customer: kefu.CustomerID{App: "shop", User: "o1"}, Kind: kefu.KindEvent},
+			name: "another event", message: &kefu.Message{Customer: kefu.CustomerID{App: "shop", User: "o1"}, Kind: kefu.KindEvent},
 			want: kefu.Decision{Answer: kefu.Answer{Way: kefu.WaySuccess}, At: noon, Reason: kefu.ReasonIgnored},
 		},
 		{
 			name:    "a message to an account without entries",
-			message: kefu.Message{Customer: kefu.CustomerID{App: "board", User: "o1"}, Kind: kefu.KindText},
+			message: &kefu.Message{Customer: kefu.CustomerID{App: "board", User: "o1"}, Kind: kefu.KindText},
 			want:    kefu.Decision{Answer: kefu.Answer{Way: kefu.WayPlain}, At: noon, Reason: kefu.ReasonPool},
 		},
 		{
@@ -284,7 +284,7 @@ func TestNotices(t *testing.T) {
 		present []kefu.AgentID
 		before  kefu.Conversation
 		change  func(*kefu.Roster)
-		message kefu.Message
+		message *kefu.Message
 		want    []string
 	}{
 		{"entering with an agent", []kefu.AgentID{"wang"}, kefu.Conversation{}, nil, enter(""), []string{"greeting by wang"}},
@@ -352,7 +352,7 @@ func TestIgnoranceChangesNoAnswerTimeout(t *testing.T) {
 // message. Who is known to have gone loses it.
 func TestIgnoranceTakesNoConversationAway(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []kefu.Message{text("1"), enter("")} {
+	for _, kind := range []*kefu.Message{text("1"), enter("")} {
 		s, r := open(t)
 		s.roster = nil
 		s.received = func(kefu.Receipt) (kefu.Received, error) {
@@ -570,9 +570,9 @@ func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	m := memory{seed: maphash.MakeSeed()}
 	for i := range 3 * memorySize {
-		m.remember(text(kefu.MessageKey(strconv.Itoa(i))), kefu.Decision{At: noon})
+		m.remember(text(kefu.MessageKey(strconv.Itoa(i))), &kefu.Decision{At: noon})
 	}
-	if n := len(m.now.pushes) + len(m.old.pushes); n > 2*memorySize || n < memorySize {
+	if n := m.now.held + m.old.held; n > 2*memorySize || n < memorySize {
 		t.Errorf("holds %d, want at most %d", n, 2*memorySize)
 	}
 	last := text(kefu.MessageKey(strconv.Itoa(3*memorySize - 1)))

@@ -12,7 +12,7 @@ import (
 // work is one push on its way through the router.
 type work struct {
 	*Router
-	m      kefu.Message
+	m      *kefu.Message
 	app    *kefu.App
 	table  *kefu.Table
 	roster *kefu.Roster
@@ -172,7 +172,7 @@ func (w *work) situation(c kefu.Conversation) Situation {
 
 // forwarding brings the push's message to an agent.
 func (w *work) forwarding(c kefu.Conversation, agent kefu.AgentID) kefu.Forwarding {
-	f := kefu.Forwarding{Message: w.m, Entry: w.entry(c).Tag, Agent: agent, Turn: w.turn, At: w.at}
+	f := kefu.Forwarding{Message: *w.m, Entry: w.entry(c).Tag, Agent: agent, Turn: w.turn, At: w.at}
 	if c.Live && c.Serving != agent {
 		f.From = c.Serving
 	}

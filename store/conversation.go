@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -18,14 +19,16 @@ import (
 // agent can go on with it; then Answer stands, and a greeting given with r is
 // owed.
 func (s *Store) Receive(ctx context.Context, r kefu.Receipt) (kefu.Received, error) {
-	j, err := s.receipt(r)
+	x, _ := receiveds.Get().(*received) // nothing else is in it
+	j, err := s.receipt(&r, x)
 	if err != nil {
 		return kefu.Received{}, err
 	}
 	reply, err := s.run(ctx, j)
 	if err != nil {
-		return kefu.Received{}, err
+		return kefu.Received{}, err // x may still be written to Redis
 	}
+	receiveds.Put(x)
 	text, _ := reply.(string)
 	if record, repeated := strings.CutPrefix(text, "="); repeated {
 		return parsePush(record), nil
@@ -53,8 +56,8 @@ func (s *Store) Receive(ctx context.Context, r kefu.Receipt) (kefu.Received, err
 // quick stands in the place of deliveries in what kept.lua returns, which writes none.
 const quick = "q"
 
-// received is what a call of receive.lua needs, in one piece of memory: there is one
-// for every push.
+// received is what a call of receive.lua needs, in one piece of memory, which is used again
+// once the call was answered: there is one for every push.
 type received struct {
 	names           [6]string
 	args            [10]any // an enter event has more
@@ -63,29 +66,29 @@ type received struct {
 	reach, last     string
 }
 
-// receipt makes the call of receive.lua.
-func (s *Store) receipt(r kefu.Receipt) (job, error) {
+var receiveds = sync.Pool{New: func() any { return new(received) }}
+
+// receipt makes the call of receive.lua in x.
+func (s *Store) receipt(r *kefu.Receipt, x *received) (job, error) {
 	allowed, window := r.Allowance.AfterMessage, r.Allowance.AfterMessageWindow
 	if r.Enter {
 		allowed, window = r.Allowance.AfterEnter, r.Allowance.AfterEnterWindow
 	}
 	v := s.keys.visit(r)
-	x := &received{
-		names: [6]string{v.push, v.customer, v.bucket, v.lanes},
-		at:    millis(r.At), until: millis(r.At.Add(window)), idle: r.Idle.Milliseconds(),
-		reach: string(r.Reach), last: v.last,
-	}
-	j := job{op: "receive", place: v.partition, script: s.scripts.receive, names: x.names[:4], room: x.room[:0]}
+	x.at, x.until, x.idle = millis(r.At), millis(r.At.Add(window)), r.Idle.Milliseconds()
+	x.reach, x.last = string(r.Reach), v.last
+	j := job{op: "receive", place: v.partition, script: s.scripts.receive, room: x.room[:0]}
+	j.names = append(x.names[:0], v.push, v.customer, v.bucket, v.lanes)
 	j.args = append(x.args[:0], &x.at, &x.idle, &x.reach, allowed, &x.until, &x.last)
-	greeting := []any{"", "", "", "", ""}
-	if r.Greeting != nil {
-		var err error
-		if greeting, err = s.deliveryArgs(r.Customer, *r.Greeting); err != nil {
-			return job{}, err
-		}
-	}
 	switch {
 	case r.Enter:
+		greeting := []any{"", "", "", "", ""}
+		if r.Greeting != nil {
+			var err error
+			if greeting, err = s.deliveryArgs(r.Customer, *r.Greeting); err != nil {
+				return job{}, err
+			}
+		}
 		j.names = append(j.names, s.keys.lane(r.Customer))
 		j.args = append(j.args, "e", string(r.Ask.Entry), r.AskSticky.Milliseconds(), string(r.Ask.Agent), r.Ask.Group,
 			greeting[0], greeting[1], greeting[3], greeting[4])

@@ -130,14 +130,14 @@ func (s *Store) Thorough() {
 // together, and each by itself.
 func (s *Store) VisitKeys(r kefu.Receipt) ([]string, []string) {
 	c := r.Customer
-	v, p := s.keys.visit(r), s.keys.partition(c)
+	v, p := s.keys.visit(&r), s.keys.partition(c)
 	last := fmt.Sprintf("%s\n%d\n%s", r.Default, r.DefaultSticky.Milliseconds(), member(c))
 	return []string{v.push, v.customer, v.lanes, v.bucket, v.last, s.keys.in(v.partition, "")},
 		[]string{s.keys.push(c, r.Key), s.keys.customer(c), s.keys.lanes(p), s.keys.bucket(c), last, s.keys.in(p, "")}
 }
 
 // Visit makes a push's keys.
-func (s *Store) Visit(r kefu.Receipt) { s.keys.visit(r) }
+func (s *Store) Visit(r kefu.Receipt) { s.keys.visit(&r) }
 
 // Script is the text of files of folder lua.
 func Script(files ...string) string { return joined(files...) }

@@ -15,7 +15,7 @@ type visit struct {
 }
 
 // visit makes them all in one piece of memory, for there is one for every push.
-func (k keys) visit(r kefu.Receipt) visit {
+func (k keys) visit(r *kefu.Receipt) visit {
 	c := r.Customer
 	d, parts, buckets := digest(c), uint64(k.partitions), uint64(k.buckets) //nolint:gosec // positive ints
 	var digits [20]byte

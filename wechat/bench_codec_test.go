@@ -43,7 +43,7 @@ func BenchmarkSeal(b *testing.B) {
 			b.Fatal(err)
 		}
 		for b.Loop() {
-			if _, _, err := c.Seal(nil, p, d); err != nil {
+			if _, _, err := c.Seal(nil, &p, d); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -109,7 +109,7 @@ func TestSealAllocatesLittle(t *testing.T) { //nolint:paralleltest // allocation
 			}
 			room := make([]byte, 0, 1024)
 			got := testing.AllocsPerRun(100, func() {
-				if _, _, err := c.Seal(room, p, decided(kefu.WayNamed, "kf2001@gh_1a2b3c")); err != nil {
+				if _, _, err := c.Seal(room, &p, decided(kefu.WayNamed, "kf2001@gh_1a2b3c")); err != nil {
 					t.Fatal(err)
 				}
 			})

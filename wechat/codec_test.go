@@ -356,7 +356,7 @@ func TestOpenWithoutKey(t *testing.T) {
 		if diff := cmp.Diff(s.want, p.Message); diff != "" {
 			t.Errorf("message (-want +got):\n%s", diff)
 		}
-		reply, _, err := c.Seal(nil, p, kefu.Decision{Answer: kefu.Answer{Way: kefu.WayPlain}, At: testNow})
+		reply, _, err := c.Seal(nil, &p, &kefu.Decision{Answer: kefu.Answer{Way: kefu.WayPlain}, At: testNow})
 		if err != nil || !strings.Contains(string(reply), transferType) {
 			t.Errorf("answer %q, %v, want one in clear", reply, err)
 		}
@@ -467,7 +467,7 @@ func TestRotation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		reply, _, err := both.Seal(nil, p, kefu.Decision{Answer: kefu.Answer{Way: kefu.WayPlain}, At: testNow})
+		reply, _, err := both.Seal(nil, &p, &kefu.Decision{Answer: kefu.Answer{Way: kefu.WayPlain}, At: testNow})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -37,8 +37,8 @@ func wantSound(t *testing.T, c *Codec, p Push) {
 	if m.Customer.User == "" {
 		return
 	}
-	for _, d := range []kefu.Decision{decided(kefu.WayNamed, "kf2001@gh_1a2b3c"), texted("a" + m.Text)} {
-		body, contentType, err := c.Seal(nil, p, d)
+	for _, d := range []*kefu.Decision{decided(kefu.WayNamed, "kf2001@gh_1a2b3c"), texted("a" + m.Text)} {
+		body, contentType, err := c.Seal(nil, &p, d)
 		if err != nil {
 			t.Fatalf("Seal: %v", err)
 		}

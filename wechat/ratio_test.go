@@ -22,7 +22,7 @@ func TestCodecOutrunsEncodingXML(t *testing.T) { //nolint:paralleltest // other 
 		lean = min(lean, timed(pushes, func() {
 			p, err := c.Open(q, body)
 			if err == nil {
-				_, _, err = c.Seal(nil, p, d)
+				_, _, err = c.Seal(nil, &p, d)
 			}
 			if err != nil {
 				t.Fatal(err)

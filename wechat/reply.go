@@ -41,7 +41,7 @@ const (
 // and for texts, of 2048 bytes at most, "被动回复用户消息",
 // https://developers.weixin.qq.com/doc/offiaccount/Message_Management/Passive_user_reply_message.html,
 // read 2026-11.
-func (c *Codec) Seal(b []byte, p Push, d kefu.Decision) ([]byte, string, error) {
+func (c *Codec) Seal(b []byte, p *Push, d *kefu.Decision) ([]byte, string, error) {
 	r, ok := c.reply(p, d)
 	if !ok {
 		return append(b, success...), typeText, nil
@@ -84,7 +84,7 @@ type transInfo struct{ KfAccount string }
 
 // reply is the same for a push and its repeats; false if the answer is nothing
 // but "success".
-func (c *Codec) reply(p Push, d kefu.Decision) (reply, bool) {
+func (c *Codec) reply(p *Push, d *kefu.Decision) (reply, bool) {
 	at := d.At
 	if at.IsZero() {
 		at = c.now()
@@ -147,7 +147,7 @@ type encryptedReply struct {
 	Nonce        string
 }
 
-func (c *Codec) encrypted(p Push, body []byte) (encryptedReply, error) {
+func (c *Codec) encrypted(p *Push, body []byte) (encryptedReply, error) {
 	ciphertext, err := p.key.encrypt(c.random, body, c.receiver)
 	if err != nil {
 		return encryptedReply{}, err

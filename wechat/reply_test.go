@@ -17,8 +17,8 @@ import (
 )
 
 // decided is a decision at an instant that is not now.
-func decided(way kefu.Way, account string) kefu.Decision {
-	return kefu.Decision{Answer: kefu.Answer{Way: way, Agent: "wang", Account: account}, At: time.Unix(1789999000, 999)}
+func decided(way kefu.Way, account string) *kefu.Decision {
+	return &kefu.Decision{Answer: kefu.Answer{Way: way, Agent: "wang", Account: account}, At: time.Unix(1789999000, 999)}
 }
 
 const (
@@ -32,7 +32,7 @@ func TestSeal(t *testing.T) {
 	c := mustCodec(t, CodecOptions{Encryption: Compatible})
 	tests := []struct {
 		name     string
-		decision kefu.Decision
+		decision *kefu.Decision
 		xml      string // "" = success
 		json     string
 	}{
@@ -63,7 +63,7 @@ func TestSeal(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					got, gotType, err := c.Seal(nil, p, tt.decision)
+					got, gotType, err := c.Seal(nil, &p, tt.decision)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -137,7 +137,7 @@ func TestSealMixedFormats(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, gotType, err := c.Seal(nil, p, decided(kefu.WayPlain, ""))
+		got, gotType, err := c.Seal(nil, &p, decided(kefu.WayPlain, ""))
 		if err != nil || gotType != tt.wantType {
 			t.Fatalf("Seal: %s, %v", gotType, err)
 		}
@@ -154,7 +154,7 @@ func TestSealHostileText(t *testing.T) {
 	for _, account := range []string{"]]>", "a]]>b", "]]]]>>", "<x>&amp;", `"\`, "]]></KfAccount></TransInfo></xml>", "]]>]]>"} {
 		for _, f := range []format{formatXML, formatJSON} {
 			p := Push{Message: kefu.Message{Customer: kefu.CustomerID{User: sampleUser}, Receiver: "gh]]>"}, inner: f, outer: f}
-			body, _, err := c.Seal(nil, p, decided(kefu.WayNamed, account))
+			body, _, err := c.Seal(nil, &p, decided(kefu.WayNamed, account))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -189,15 +189,15 @@ func TestSealRepeat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, _, err := c.Seal(nil, p, decided(kefu.WayPlain, ""))
+	first, _, err := c.Seal(nil, &p, decided(kefu.WayPlain, ""))
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, _, err := c.Seal(nil, p, decided(kefu.WayPlain, ""))
+	second, _, err := c.Seal(nil, &p, decided(kefu.WayPlain, ""))
 	if err != nil || string(first) != string(second) {
 		t.Errorf("answers %q and %q, %v, want the same", first, second, err)
 	}
-	undated, _, err := c.Seal(nil, p, kefu.Decision{Answer: kefu.Answer{Way: kefu.WayPlain}})
+	undated, _, err := c.Seal(nil, &p, &kefu.Decision{Answer: kefu.Answer{Way: kefu.WayPlain}})
 	if err != nil || !strings.Contains(string(undated), "<CreateTime>17900000") {
 		t.Errorf("answer without an instant %q, %v, want it of now", undated, err)
 	}
@@ -222,16 +222,16 @@ func TestSealErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, _, err := c.Seal(nil, p, decided(kefu.WayPlain, "")); !errors.Is(err, errEmpty) || got != nil {
+	if got, _, err := c.Seal(nil, &p, decided(kefu.WayPlain, "")); !errors.Is(err, errEmpty) || got != nil {
 		t.Errorf("Seal without random bytes = %q, %v", got, err)
 	}
-	if got, _, err := c.Seal(nil, p, decided(kefu.WayRelay, "")); err != nil || string(got) != "success" {
+	if got, _, err := c.Seal(nil, &p, decided(kefu.WayRelay, "")); err != nil || string(got) != "success" {
 		t.Errorf("success needs random bytes: %q, %v", got, err)
 	}
-	if got, _, err := c.Seal(nil, Push{}, decided(kefu.WayPlain, "")); err == nil || got != nil {
+	if got, _, err := c.Seal(nil, &Push{}, decided(kefu.WayPlain, "")); err == nil || got != nil {
 		t.Errorf("Seal of no push = %q, want an error", got)
 	}
-	if got, _, err := c.Seal(nil, Push{}, kefu.Decision{}); err != nil || string(got) != "success" {
+	if got, _, err := c.Seal(nil, &Push{}, &kefu.Decision{}); err != nil || string(got) != "success" {
 		t.Errorf("success of no push = %q, %v", got, err)
 	}
 }
@@ -241,7 +241,7 @@ func TestSealWithoutReceiver(t *testing.T) {
 	t.Parallel()
 	c := mustCodec(t, CodecOptions{Encryption: Plain, OriginalID: "gh_own"})
 	p := Push{Message: kefu.Message{Customer: kefu.CustomerID{User: sampleUser}}, inner: formatXML, outer: formatXML}
-	body, _, err := c.Seal(nil, p, kefu.Decision{Answer: kefu.Answer{Way: kefu.WayPlain}})
+	body, _, err := c.Seal(nil, &p, &kefu.Decision{Answer: kefu.Answer{Way: kefu.WayPlain}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // texted is a decision for a passive text, at the instant of decided.
-func texted(text string) kefu.Decision {
+func texted(text string) *kefu.Decision {
 	d := decided(kefu.WayText, "")
 	d.Answer.Text = text
 	return d
@@ -51,7 +51,7 @@ func TestSealText(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					got, gotType, err := c.Seal(nil, p, texted(tt.text))
+					got, gotType, err := c.Seal(nil, &p, texted(tt.text))
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -82,7 +82,7 @@ func TestSealTextHostile(t *testing.T) {
 	c := mustCodec(t, CodecOptions{Encryption: Plain})
 	p := Push{Message: kefu.Message{Customer: kefu.CustomerID{User: sampleUser}, Receiver: sampleAccount}, inner: formatXML, outer: formatXML}
 	for _, text := range []string{"好的", "<x>&amp;", "]]>", "a]]>b]]>", "]]]]>>", `"\`, "]]></Content></xml>", " a\n"} {
-		body, _, err := c.Seal(nil, p, texted(text))
+		body, _, err := c.Seal(nil, &p, texted(text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +107,7 @@ func TestSealTextInJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, gotType, err := c.Seal(nil, p, texted("好的"))
+	got, gotType, err := c.Seal(nil, &p, texted("好的"))
 	want := `{"ToUserName":"` + sampleUser + `","FromUserName":"gh_1a2b3c","CreateTime":1789999000,"MsgType":"text","Content":"好的"}`
 	if err != nil || gotType != typeJSON || string(got) != want {
 		t.Errorf("answer %s as %s, %v; want %s", got, gotType, err, want)
@@ -131,11 +131,11 @@ func TestSealTextErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, push := range map[string]Push{"without random bytes": p, "of no push": {}} {
-		if got, _, err := c.Seal(nil, push, texted("SECRET")); err == nil || got != nil || strings.Contains(err.Error(), "SECRET") {
+		if got, _, err := c.Seal(nil, &push, texted("SECRET")); err == nil || got != nil || strings.Contains(err.Error(), "SECRET") {
 			t.Errorf("Seal %s = %q, %v; want an error without the text", name, got, err)
 		}
 	}
-	if got, _, err := c.Seal(nil, Push{}, texted("")); err != nil || string(got) != "success" {
+	if got, _, err := c.Seal(nil, &Push{}, texted("")); err != nil || string(got) != "success" {
 		t.Errorf("nothing to nobody: %q, %v", got, err)
 	}
 }
@@ -147,7 +147,7 @@ func TestSealTextInstant(t *testing.T) {
 	p := Push{Message: kefu.Message{Customer: kefu.CustomerID{User: sampleUser}}, inner: formatXML, outer: formatXML}
 	d := texted("a")
 	d.At = time.Time{}
-	body, _, err := c.Seal(nil, p, d)
+	body, _, err := c.Seal(nil, &p, d)
 	if want := fmt.Sprintf("<CreateTime>%d<", testNow.Unix()); err != nil || !strings.Contains(string(body), want) {
 		t.Errorf("%s lacks %s, %v", body, want, err)
 	}

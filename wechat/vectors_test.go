@@ -218,7 +218,7 @@ func checkVectorPush(t *testing.T, v vector) {
 func checkVectorReply(t *testing.T, v vector) {
 	t.Helper()
 	c := v.codec(t, Safe)
-	r, err := c.encrypted(Push{key: c.keys[0], nonce: v.Nonce}, []byte(v.Plain))
+	r, err := c.encrypted(&Push{key: c.keys[0], nonce: v.Nonce}, []byte(v.Plain))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,7 +55,7 @@ type front struct {
 }
 
 // Route answers one push.
-func (f *front) Route(ctx context.Context, m kefu.Message) kefu.Decision {
+func (f *front) Route(ctx context.Context, m *kefu.Message) kefu.Decision {
 	if app := f.table().App(m.Customer.App); app != nil && app.Switchboard {
 		return f.agents.Route(ctx, m)
 	}

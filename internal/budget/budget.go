@@ -29,8 +29,13 @@ type Budget struct {
 // Until makes a Budget with the values of ctx. Its user calls Cancel when the work is
 // done.
 func Until(ctx context.Context, end time.Time) *Budget {
-	return &Budget{Context: ctx, end: end}
+	b := new(Budget)
+	b.Start(ctx, end)
+	return b
 }
+
+// Start is Until for a zero Budget that is a part of something.
+func (b *Budget) Start(ctx context.Context, end time.Time) { b.Context, b.end = ctx, end }
 
 // Deadline returns the instant.
 func (b *Budget) Deadline() (time.Time, bool) { return b.end, true }
