@@ -64,7 +64,7 @@ func (h *handler) callback(c *gin.Context) {
 		return
 	}
 	var x call
-	if err := h.open(c, codec, &x.push); err != nil {
+	if err := h.open(c, codec, start, &x.push); err != nil {
 		h.refuse(c, app, reasonOf(err))
 		return
 	}
@@ -95,8 +95,8 @@ func (h *handler) fromWeChat(c *gin.Context) bool {
 var errTooLarge = errors.New("body over 256 KiB")
 
 // open reads the body only after the query's signature holds.
-func (h *handler) open(c *gin.Context, codec *wechat.Codec, into *wechat.Push) error {
-	signed, err := codec.Verify(query(c.Request.URL.RawQuery))
+func (h *handler) open(c *gin.Context, codec *wechat.Codec, now time.Time, into *wechat.Push) error {
+	signed, err := codec.Verify(query(c.Request.URL.RawQuery), now)
 	if err != nil {
 		return err
 	}

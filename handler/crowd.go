@@ -2,7 +2,6 @@ package handler
 
 import (
 	"container/list"
-	"context"
 	"net"
 	"net/http"
 	"sync"
@@ -38,7 +37,7 @@ type guest struct {
 	net.Conn
 	crowd *Crowd
 	gone  bool
-	quiet bool          // no whole request of his is there
+	quiet bool          // no request of his is there, of which the head is whole
 	from  time.Duration // when he became quiet, by age
 	place *list.Element // among all; nil before he is first quiet, and when he is gone
 
@@ -64,28 +63,11 @@ func NewCrowd(most int, log zerolog.Logger, r prometheus.Registerer) *Crowd {
 	return c
 }
 
-// guestKey is where a request's context has its connection.
-type guestKey struct{}
-
 // Attend has the server tell of its connections. It is called before it serves.
-func (c *Crowd) Attend(s *http.Server) {
-	s.ConnState = c.note
-	s.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
-		return context.WithValue(ctx, guestKey{}, conn)
-	}
-	next := s.Handler
-	s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if g, ok := r.Context().Value(guestKey{}).(*guest); ok {
-			c.mu.Lock()
-			g.quiet = false
-			c.mu.Unlock()
-		}
-		next.ServeHTTP(w, r)
-	})
-}
+func (c *Crowd) Attend(s *http.Server) { s.ConnState = c.note }
 
-// note takes in what the server says of a connection. With the first byte of a
-// request nothing is asked yet, it only begins anew to be waited for.
+// note takes in what the server says of a connection. It is active once the head of a
+// request is there as a whole: before, nothing is asked yet.
 func (c *Crowd) note(conn net.Conn, state http.ConnState) {
 	g, ok := conn.(*guest)
 	if !ok {
@@ -94,7 +76,9 @@ func (c *Crowd) note(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch state {
-	case http.StateActive, http.StateIdle:
+	case http.StateActive:
+		g.quiet = false
+	case http.StateIdle:
 		c.hush(g)
 	case http.StateHijacked, http.StateClosed:
 		c.leave(g)

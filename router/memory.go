@@ -31,21 +31,21 @@ type memory struct {
 	now, old generation
 }
 
-// A generation holds what many pushes were answered. Most answers are the same, and
-// stand there once: so the pushes hold no pointers that the garbage collector would
-// have to follow, tens of thousands of them each time. A push stands at the place that its
-// hash says, or at the first free one behind: to find it costs one look at memory that
-// is in no cache, where a map takes two.
+// A generation holds what many pushes were answered, one behind the other: to look for
+// one is seldom needed, and so only who does makes the index, or what is missing of it. Most
+// answers are the same, and stand there once: so the pushes hold no pointers that the
+// garbage collector would have to follow, tens of thousands of them each time.
 type generation struct {
-	pushes  []remembered // twice as many as it may hold; nil before the first
-	held    int
+	pushes  []remembered
+	index   map[uint64]int // of the first ones, by hash, so many as were there when it was last used
+	indexed int
 	answers []kefu.Answer
 	places  map[kefu.Answer]uint32 // in answers
 }
 
 type remembered struct {
-	hash     uint64 // 0 = nothing is here
-	at       int64  // Unix, ns
+	hash     uint64
+	at       int64 // Unix, ns
 	answer   uint32
 	degraded bool
 }
@@ -53,27 +53,12 @@ type remembered struct {
 // empty has the generation begin anew, in the room that it has.
 func (g *generation) empty() {
 	if g.pushes == nil {
-		g.pushes, g.places = make([]remembered, 2*memorySize), make(map[kefu.Answer]uint32)
+		g.pushes, g.places = make([]remembered, 0, memorySize), make(map[kefu.Answer]uint32)
 	}
-	g.held = 0
-	clear(g.pushes)
+	g.pushes, g.index, g.indexed = g.pushes[:0], nil, 0
 	clear(g.places)
 	clear(g.answers)
 	g.answers = g.answers[:0]
-}
-
-// find gives the push's place, or else the one that it may have; nil if nothing was ever
-// held.
-func (g *generation) find(hash uint64) *remembered {
-	if g.pushes == nil {
-		return nil
-	}
-	const most = 2*memorySize - 1
-	for i := hash & most; ; i = (i + 1) & most {
-		if r := &g.pushes[i]; r.hash == hash || r.hash == 0 {
-			return r
-		}
-	}
 }
 
 func (g *generation) add(hash uint64, d *kefu.Decision) {
@@ -83,11 +68,21 @@ func (g *generation) add(hash uint64, d *kefu.Decision) {
 		g.answers = append(g.answers, d.Answer)
 		g.places[d.Answer] = answer
 	}
-	r := g.find(hash)
-	if r.hash == 0 {
-		g.held++
+	g.pushes = append(g.pushes, remembered{hash, d.At.UnixNano(), answer, d.Degraded})
+}
+
+// find gives the last that was remembered of a push; nil if nothing was.
+func (g *generation) find(hash uint64) *remembered {
+	if g.index == nil {
+		g.index = make(map[uint64]int, len(g.pushes))
 	}
-	*r = remembered{hash, d.At.UnixNano(), answer, d.Degraded}
+	for ; g.indexed < len(g.pushes); g.indexed++ {
+		g.index[g.pushes[g.indexed].hash] = g.indexed
+	}
+	if i, ok := g.index[hash]; ok {
+		return &g.pushes[i]
+	}
+	return nil
 }
 
 type memoryKey struct {
@@ -96,7 +91,7 @@ type memoryKey struct {
 }
 
 func (m *memory) hash(p *kefu.Message) uint64 {
-	return max(maphash.Comparable(m.seed, memoryKey{p.Customer, p.Key}), 1)
+	return maphash.Comparable(m.seed, memoryKey{p.Customer, p.Key})
 }
 
 // remember keeps the decision for a push, unless it was a repeat's.
@@ -107,7 +102,7 @@ func (m *memory) remember(p *kefu.Message, d *kefu.Decision) {
 	hash := m.hash(p)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.now.pushes == nil || m.now.held >= memorySize || d.At.Sub(m.started) > memoryTime {
+	if m.now.pushes == nil || len(m.now.pushes) >= memorySize || d.At.Sub(m.started) > memoryTime {
 		m.old, m.now, m.started = m.now, m.old, d.At
 		m.now.empty()
 	}
@@ -136,11 +131,11 @@ func (m *memory) find(p *kefu.Message, now time.Time, degraded bool) (kefu.Decis
 	}
 	hash, in := m.hash(p), &m.now
 	r := in.find(hash)
-	if r == nil || r.hash == 0 {
+	if r == nil {
 		in = &m.old
 		r = in.find(hash)
 	}
-	if r == nil || r.hash == 0 || degraded && !r.degraded {
+	if r == nil || degraded && !r.degraded {
 		return kefu.Decision{}, false
 	}
 	at := time.Unix(0, r.at).UTC()

@@ -572,7 +572,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	for i := range 3 * memorySize {
 		m.remember(text(kefu.MessageKey(strconv.Itoa(i))), &kefu.Decision{At: noon})
 	}
-	if n := m.now.held + m.old.held; n > 2*memorySize || n < memorySize {
+	if n := len(m.now.pushes) + len(m.old.pushes); n > 2*memorySize || n < memorySize {
 		t.Errorf("holds %d, want at most %d", n, 2*memorySize)
 	}
 	last := text(kefu.MessageKey(strconv.Itoa(3*memorySize - 1)))

@@ -64,6 +64,7 @@ type received struct {
 	room            [19]any // for the command, names and args
 	at, until, idle int64
 	reach, last     string
+	text            []byte // for keys.visit
 }
 
 var receiveds = sync.Pool{New: func() any { return new(received) }}
@@ -74,7 +75,8 @@ func (s *Store) receipt(r *kefu.Receipt, x *received) (job, error) {
 	if r.Enter {
 		allowed, window = r.Allowance.AfterEnter, r.Allowance.AfterEnterWindow
 	}
-	v := s.keys.visit(r)
+	v, text := s.keys.visit(x.text, r)
+	x.text = text
 	x.at, x.until, x.idle = millis(r.At), millis(r.At.Add(window)), r.Idle.Milliseconds()
 	x.reach, x.last = string(r.Reach), v.last
 	j := job{op: "receive", place: v.partition, script: s.scripts.receive, room: x.room[:0]}

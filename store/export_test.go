@@ -130,14 +130,18 @@ func (s *Store) Thorough() {
 // together, and each by itself.
 func (s *Store) VisitKeys(r kefu.Receipt) ([]string, []string) {
 	c := r.Customer
-	v, p := s.keys.visit(&r), s.keys.partition(c)
+	v, _ := s.keys.visit(nil, &r)
+	p := s.keys.partition(c)
 	last := fmt.Sprintf("%s\n%d\n%s", r.Default, r.DefaultSticky.Milliseconds(), member(c))
 	return []string{v.push, v.customer, v.lanes, v.bucket, v.last, s.keys.in(v.partition, "")},
 		[]string{s.keys.push(c, r.Key), s.keys.customer(c), s.keys.lanes(p), s.keys.bucket(c), last, s.keys.in(p, "")}
 }
 
-// Visit makes a push's keys.
-func (s *Store) Visit(r kefu.Receipt) { s.keys.visit(&r) }
+// Visit makes a push's keys in room.
+func (s *Store) Visit(room []byte, r kefu.Receipt) []byte {
+	_, room = s.keys.visit(room, &r)
+	return room
+}
 
 // Script is the text of files of folder lua.
 func Script(files ...string) string { return joined(files...) }

@@ -80,8 +80,8 @@ import (
 //	bucket      of customers: by the 8 bytes of his mark, what is left of his hash
 //	            while he rests, or a space and "app user" while he has one
 //	push        when the push was first seen, and once it is decided a space, the
-//	            letter of its kefu.Way, the agent, a space, the account. The digest is 9 bytes of SHA-1
-//	            of "app user", a zero byte and the push's key, in base64url
+//	            letter of its kefu.Way, the agent, a space, the account. The digest is XXH64
+//	            of "app user", a zero byte and the push's key, and a byte of the mark, in base64url
 //	records     of the customers of a bucket: the 8 bytes of his mark, kefu.Record as record.go
 //	            writes it; the newest first, recordsMost at most
 //	lane        deliveries, the oldest first; lines: id, attempts, agent, entry, JSON of the rest
@@ -240,8 +240,8 @@ func (k keys) owners() string { return k.agents("owners") }
 
 func (k keys) customer(c kefu.CustomerID) string {
 	var room [12]byte
-	s := sum(c)
-	return k.in(k.partition(c), "who:"+string(base64url(room[:], s[:markBytes])))
+	s := markOf(c)
+	return k.in(k.partition(c), "who:"+string(base64url(room[:0], s[:])))
 }
 
 func (k keys) said(c kefu.CustomerID) string     { return k.of("said", c) }
@@ -253,8 +253,8 @@ func (k keys) lane(c kefu.CustomerID) string     { return k.of("lane", c) }
 
 func (k keys) push(c kefu.CustomerID, m kefu.MessageKey) string {
 	var room [12]byte
-	_, s := sums(c, m)
-	return k.in(k.partition(c), "push:"+string(base64url(room[:], s[:pushBytes])))
+	_, s := marks(c, m)
+	return k.in(k.partition(c), "push:"+string(base64url(room[:0], s[:])))
 }
 
 // member names a customer within a sorted set. The name of an app has no space.

@@ -531,7 +531,7 @@ func TestVerify(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			verified, err := tt.codec.Verify(tt.query)
+			verified, err := tt.codec.Verify(tt.query, tt.codec.now())
 			if !errors.Is(err, tt.want) {
 				t.Fatalf("error %v, want %v", err, tt.want)
 			}

@@ -72,15 +72,14 @@ func newCipherKey(encoded string) (*cipherKey, error) {
 	return &cipherKey{newChain(cipher.NewCBCEncrypter, block, iv), newChain(cipher.NewCBCDecrypter, block, iv)}, nil
 }
 
-// encrypt gives the base64 of a message for the receiver.
-func (k *cipherKey) encrypt(random io.Reader, message, receiver []byte) (string, error) {
+// encrypt gives the base64 of a message for the receiver. It stands in the buffer.
+func (k *cipherKey) encrypt(buffer *[]byte, random io.Reader, message, receiver []byte) ([]byte, error) {
 	size := headerSize + len(message) + len(receiver)
 	pad := padBlock - size%padBlock
-	buffer := takeBuffer(base64.StdEncoding.EncodedLen(size+pad) + size + pad)
-	defer putBack(buffer)
+	*buffer = slices.Grow((*buffer)[:0], size+pad+base64.StdEncoding.EncodedLen(size+pad))
 	text := (*buffer)[:headerSize]
 	if _, err := io.ReadFull(random, text[:randomSize]); err != nil {
-		return "", fmt.Errorf("read random bytes: %w", err)
+		return nil, fmt.Errorf("read random bytes: %w", err)
 	}
 	binary.BigEndian.PutUint32(text[randomSize:], uint32(len(message))) //nolint:gosec // an answer is far from 4 GiB
 	text = append(text, message...)
@@ -89,7 +88,7 @@ func (k *cipherKey) encrypt(random io.Reader, message, receiver []byte) (string,
 		text = append(text, byte(pad))
 	}
 	k.encrypter.crypt(text)
-	return string(base64.StdEncoding.AppendEncode(text, text)[len(text):]), nil
+	return base64.StdEncoding.AppendEncode(text, text)[len(text):], nil
 }
 
 // buffers hold texts while they are encrypted or decrypted. What is larger than pushes and

@@ -81,7 +81,8 @@ func TestCipherAgainstOther(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ours, err := mustKey(t, encoded).encrypt(bytes.NewReader(random), message, []byte(testAppID))
+			sealed, err := mustKey(t, encoded).encrypt(new([]byte), bytes.NewReader(random), message, []byte(testAppID))
+			ours := string(sealed)
 			if err != nil || ours != string(theirs) {
 				t.Fatalf("%d bytes: encrypt = %q, %v, want %q", size, ours, err, theirs)
 			}
@@ -221,8 +222,8 @@ func TestDecryptWithoutPadding(t *testing.T) {
 
 func TestEncryptWithoutRandom(t *testing.T) {
 	t.Parallel()
-	got, err := mustKey(t, testKey).encrypt(strings.NewReader("short"), []byte("m"), []byte(testAppID))
-	if err == nil || got != "" {
+	got, err := mustKey(t, testKey).encrypt(new([]byte), strings.NewReader("short"), []byte("m"), []byte(testAppID))
+	if err == nil || got != nil {
 		t.Errorf("encrypt = %q, %v, want an error", got, err)
 	}
 }
@@ -242,6 +243,6 @@ func decryptBlocks(key *cipherKey, ciphertext []byte) []byte {
 }
 
 func signed(items ...string) string {
-	s := signatureOf(items...)
+	s := signatureOf(nil, "", items...)
 	return string(s[:])
 }

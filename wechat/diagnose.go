@@ -50,7 +50,7 @@ func (c *Codec) look(d *Diagnosis, q Query, f fields) {
 	default:
 		d.Mode = Compatible
 	}
-	d.Sealed = c.verifyCiphertext(q, f.encrypt) == nil
+	d.Sealed = c.verifyCiphertext(nil, q, f.encrypt) == nil
 	for i := range c.keys {
 		one := *c
 		one.keys = c.keys[i : i+1]

@@ -27,7 +27,7 @@ const (
 
 // Open verifies a push and reads it: Verify, and then Open of what that gives.
 func (c *Codec) Open(q Query, body []byte) (Push, error) {
-	signed, err := c.Verify(q)
+	signed, err := c.Verify(q, c.now())
 	if err != nil {
 		return Push{}, err
 	}
@@ -70,7 +70,9 @@ func (c *Codec) unwrap(p *Push, q Query, f fields) (fields, error) {
 		}
 		return f, nil
 	}
-	if err := c.verifyCiphertext(q, f.encrypt); err != nil {
+	buffer := takeBuffer(len(f.encrypt) + usualQuery)
+	defer putBack(buffer) // what is read keeps nothing of it
+	if err := c.verifyCiphertext(*buffer, q, f.encrypt); err != nil {
 		return fields{}, err
 	}
 	if len(c.keys) == 0 {
@@ -79,8 +81,6 @@ func (c *Codec) unwrap(p *Push, q Query, f fields) (fields, error) {
 		}
 		return f, nil
 	}
-	buffer := takeBuffer(0)
-	defer putBack(buffer) // what is read keeps nothing of it
 	text, key, err := c.decrypt(buffer, f.encrypt)
 	if err != nil {
 		return fields{}, err

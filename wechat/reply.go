@@ -52,10 +52,11 @@ func (c *Codec) Seal(b []byte, p *Push, d *kefu.Decision) ([]byte, string, error
 	if p.key == nil {
 		return r.write(b, p.inner), contentType(p.inner), nil
 	}
-	const usual = 512 // bytes
-	buffer := takeBuffer(usual)
+	const usual = 1024 // bytes
+	message, buffer := takeBuffer(usual), takeBuffer(usual)
+	defer putBack(message)
 	defer putBack(buffer)
-	sealed, err := c.encrypted(p, r.write(*buffer, p.inner))
+	sealed, err := c.encrypted(buffer, p, r.write(*message, p.inner))
 	if err != nil {
 		return nil, "", fmt.Errorf("encrypt reply: %w", err)
 	}
@@ -141,14 +142,15 @@ func (r reply) write(b []byte, f format) []byte {
 
 // An encryptedReply is the envelope of an answer. Its order is WeChat's.
 type encryptedReply struct {
-	Encrypt      string
+	Encrypt      []byte
 	MsgSignature signature
 	TimeStamp    int64
 	Nonce        string
 }
 
-func (c *Codec) encrypted(p *Push, body []byte) (encryptedReply, error) {
-	ciphertext, err := p.key.encrypt(c.random, body, c.receiver)
+// encrypted encrypts an answer in the buffer, and uses it up.
+func (c *Codec) encrypted(buffer *[]byte, p *Push, body []byte) (encryptedReply, error) {
+	ciphertext, err := p.key.encrypt(buffer, c.random, body, c.receiver)
 	if err != nil {
 		return encryptedReply{}, err
 	}
@@ -156,13 +158,13 @@ func (c *Codec) encrypted(p *Push, body []byte) (encryptedReply, error) {
 	var digits [20]byte // of any int64
 	return encryptedReply{
 		Encrypt: ciphertext, TimeStamp: now, Nonce: p.nonce,
-		MsgSignature: signatureOf(c.token, string(strconv.AppendInt(digits[:0], now, 10)), p.nonce, ciphertext),
+		MsgSignature: signatureOf(body, ciphertext, c.token, string(strconv.AppendInt(digits[:0], now, 10)), p.nonce),
 	}, nil
 }
 
 func (r encryptedReply) write(b []byte, f format) []byte {
 	w := newWriter(b, f)
-	w.text("Encrypt", r.Encrypt)
+	w.bare("Encrypt", r.Encrypt)
 	w.bare("MsgSignature", r.MsgSignature[:])
 	w.number("TimeStamp", r.TimeStamp)
 	w.text("Nonce", r.Nonce)

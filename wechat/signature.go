@@ -28,11 +28,15 @@ type Query struct {
 // https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push.html,
 // read 2026-11: the SHA-1 of token, timestamp and nonce, sorted and joined.
 func (c *Codec) VerifyURL(q Query) error {
-	if !equalSignature(q.Signature, signatureOf(c.token, q.Timestamp, q.Nonce)) {
+	if !equalSignature(q.Signature, signatureOf(make([]byte, 0, usualQuery), "", c.token, q.Timestamp, q.Nonce)) {
 		return fmt.Errorf("%w: signature", ErrSignature)
 	}
 	return nil
 }
+
+// usualQuery is how many bytes a token, a timestamp and a nonce have together, as a rule at
+// most.
+const usualQuery = 128
 
 // A Signed is the query of a push, and its signature holds: only Verify makes one, so
 // that no body is opened without.
@@ -42,12 +46,12 @@ type Signed struct {
 }
 
 // Verify checks a push's query before its body is read: the signature, as in
-// VerifyURL, and the age of the timestamp. The error is ErrSignature or ErrStale.
-func (c *Codec) Verify(q Query) (Signed, error) {
+// VerifyURL, and the age of the timestamp as of now. The error is ErrSignature or ErrStale.
+func (c *Codec) Verify(q Query, now time.Time) (Signed, error) {
 	if err := c.VerifyURL(q); err != nil {
 		return Signed{}, err
 	}
-	if c.maxAge > 0 && !c.fresh(q.Timestamp) {
+	if c.maxAge > 0 && !c.fresh(q.Timestamp, now) {
 		return Signed{}, ErrStale
 	}
 	return Signed{c, q}, nil
@@ -55,19 +59,19 @@ func (c *Codec) Verify(q Query) (Signed, error) {
 
 // verifyCiphertext checks the signature over a ciphertext, given as it stood in
 // the body.
-func (c *Codec) verifyCiphertext(q Query, ciphertext string) error {
-	if !equalSignature(q.MessageSignature, signatureOf(c.token, q.Timestamp, q.Nonce, ciphertext)) {
+func (c *Codec) verifyCiphertext(room []byte, q Query, ciphertext string) error {
+	if !equalSignature(q.MessageSignature, signatureOf(room, ciphertext, c.token, q.Timestamp, q.Nonce)) {
 		return fmt.Errorf("%w: msg_signature", ErrSignature)
 	}
 	return nil
 }
 
-func (c *Codec) fresh(timestamp string) bool {
+func (c *Codec) fresh(timestamp string, now time.Time) bool {
 	seconds, ok := parseSeconds(timestamp)
 	if !ok {
 		return false
 	}
-	age := c.now().Sub(time.Unix(seconds, 0))
+	age := now.Sub(time.Unix(seconds, 0))
 	return -c.maxAge <= age && age <= c.maxAge
 }
 
@@ -85,16 +89,18 @@ func parseSeconds(text string) (int64, bool) {
 // A signature is a SHA-1 in hexadecimal digits.
 type signature [2 * sha1.Size]byte
 
-// signatureOf gives WeChat's signature over the items, off the heap: they are sorted as bytes and joined
-// without a separator.
-func signatureOf(items ...string) signature {
-	const usual = 1024 // bytes, those of a ciphertext among them
+// signatureOf gives WeChat's signature over the items and a ciphertext, "" if there is none:
+// they are sorted as bytes and joined without a separator, in room that is given.
+func signatureOf[Text string | []byte](room []byte, ciphertext Text, items ...string) signature {
 	slices.Sort(items)
-	joined := make([]byte, 0, usual)
+	joined, rest := room[:0], ciphertext
 	for _, item := range items {
+		if len(rest) > 0 && string(rest) < item {
+			joined, rest = append(joined, rest...), rest[:0]
+		}
 		joined = append(joined, item...)
 	}
-	sum := sha1.Sum(joined)
+	sum := sha1.Sum(append(joined, rest...))
 	var s signature
 	hex.Encode(s[:], sum[:])
 	return s

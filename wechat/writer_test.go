@@ -1,6 +1,7 @@
 package wechat
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"testing"
 )
@@ -18,12 +19,13 @@ func FuzzReplyJSON(f *testing.F) {
 		if got := r.write(nil, formatJSON); string(got) != string(want) {
 			t.Errorf("write = %s, want %s", got, want)
 		}
-		e := encryptedReply{Encrypt: content, MsgSignature: signatureOf(from), TimeStamp: at, Nonce: to}
+		ciphertext := base64.StdEncoding.EncodeToString([]byte(content))
+		e := encryptedReply{Encrypt: []byte(ciphertext), MsgSignature: signatureOf(nil, "", from), TimeStamp: at, Nonce: to}
 		want, err = json.Marshal(struct {
 			Encrypt, MsgSignature string
 			TimeStamp             int64
 			Nonce                 string
-		}{content, string(e.MsgSignature[:]), at, to})
+		}{ciphertext, string(e.MsgSignature[:]), at, to})
 		if err != nil {
 			t.Fatal(err)
 		}
