@@ -32,7 +32,7 @@ func main() {
 	rounds := flag.Int("rounds", 5, "how often each row is measured")
 	d := flag.Duration("for", 5*time.Second, "how long each row is saturated, and then loaded by half")
 	out := flag.String("out", "../docs/performance.md", "the file that is written")
-	sweeping := flag.Int("saturating", 256, "connections that saturate")
+	sweeping := flag.Int("saturating", 384, "connections that saturate")
 	conns := flag.Int("connections", 48, "connections of the open loop")
 	only := flag.String("rows", "", "measure only the rows whose name this regular expression finds, beside the Gin floor")
 	program := flag.String("kefud", "", "the program that is measured; built from this tree if it is not given")

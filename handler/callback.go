@@ -44,7 +44,8 @@ func (h *handler) verify(c *gin.Context) {
 }
 
 // A call is a push and the time that it has, in one piece of memory, for there is one for
-// every push.
+// every push. Whoever keeps the context keeps the push: the client library does until its
+// place in a queue is used again.
 type call struct {
 	push   wechat.Push
 	within budget.Budget

@@ -37,7 +37,7 @@ type guest struct {
 	net.Conn
 	crowd *Crowd
 	gone  bool
-	quiet bool          // no request of his is there, of which the head is whole
+	quiet bool          // no request of his is there, of which the head was read
 	from  time.Duration // when he became quiet, by age
 	place *list.Element // among all; nil before he is first quiet, and when he is gone
 
@@ -66,8 +66,9 @@ func NewCrowd(most int, log zerolog.Logger, r prometheus.Registerer) *Crowd {
 // Attend has the server tell of its connections. It is called before it serves.
 func (c *Crowd) Attend(s *http.Server) { s.ConnState = c.note }
 
-// note takes in what the server says of a connection. It is active once the head of a
-// request is there as a whole: before, nothing is asked yet.
+// note takes in what the server says of a connection. It is active when net/http is done
+// with the head of a request, right before it is answered or refused: before, nothing is
+// asked yet.
 func (c *Crowd) note(conn net.Conn, state http.ConnState) {
 	g, ok := conn.(*guest)
 	if !ok {

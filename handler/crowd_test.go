@@ -185,6 +185,44 @@ func TestCrowdNeverCutsWhoIsBeingAnswered(t *testing.T) {
 	})
 }
 
+// The same with the requests behind the first one, after a pause or together with it.
+func TestCrowdNeverCutsWhoAsksAgain(t *testing.T) {
+	t.Parallel()
+	slow := strings.Replace(ask, "/", "/slow", 1)
+	for name, said := range map[string][2]string{"after a pause": {ask, slow}, "together": {ask + slow, ""}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newCrowded(t, 1)
+				mine := s.dial(t, said[0])
+				r := bufio.NewReader(mine)
+				first, err := http.ReadResponse(r, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := io.Copy(io.Discard, first.Body); err != nil || first.Body.Close() != nil {
+					t.Fatal(err)
+				}
+				if said[1] != "" {
+					<-time.After(time.Second)
+					go func() { _, _ = io.WriteString(mine, said[1]) }() // without it there is no answer
+				}
+				<-time.After(time.Second)
+				s.crowd.Hush(0)
+				waits := s.dial(t, ask)
+				<-time.After(time.Second)
+				close(s.let)
+				if again, err := http.ReadResponse(r, nil); err != nil || again.Body.Close() != nil {
+					t.Errorf("the second request was not answered: %v", err)
+				}
+				if !answered(waits) {
+					t.Error("who waited was not answered")
+				}
+			})
+		})
+	}
+}
+
 func TestCrowdOutlivesAShortage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

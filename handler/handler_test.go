@@ -73,6 +73,9 @@ func newRig(t *testing.T) *rig {
 	reg := prometheus.NewRegistry()
 	r.Handler, err = New(Options{
 		Codec: func(app kefu.AppID) *wechat.Codec {
+			if app == "broken" {
+				panic("a defect")
+			}
 			return map[kefu.AppID]*wechat.Codec{"shop": codec, "documented": documented}[app]
 		},
 		Link:      func(tag string) (string, bool) { return "/pages/service1", tag == "cs1" || tag == "1001" },

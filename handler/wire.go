@@ -27,7 +27,7 @@ func shared(values ...string) map[string][]string {
 // the request brings along. net/http would wait for that first, and answer nobody
 // until it has come: a refusal would cost whoever is refused nothing, and us a
 // connection for as long as he likes. Pushes, which are read as a rule, only come to it
-// when they are refused.
+// when they are refused, or break us.
 func closeUnread(c *gin.Context) {
 	if c.Request.ContentLength != 0 {
 		c.Writer.Header()["Connection"] = closing
@@ -44,7 +44,10 @@ func closeUnreadButPushes(c *gin.Context) {
 // it by net/http.
 func (h *handler) read(c *gin.Context, into *bytes.Buffer, limit int64) error {
 	body := c.Request.Body
-	if size := c.Request.ContentLength; size < 0 || limit < size {
+	switch size := c.Request.ContentLength; {
+	case size > limit: // what cannot be taken is not waited for
+		return &http.MaxBytesError{Limit: limit}
+	case size < 0:
 		body = http.MaxBytesReader(c.Writer, body, limit)
 	}
 	_, err := into.ReadFrom(body)

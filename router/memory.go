@@ -11,7 +11,7 @@ import (
 // WeChat pushes again after 5 s, two or three times in all; a minute is ample.
 const (
 	memoryTime = time.Minute
-	memorySize = 32768 // pushes in a generation, of two: some 3 MB in all
+	memorySize = 32768 // pushes in a generation, of two: 1.5 MB in all, and 4 with their indexes
 )
 
 // A memory holds this process's answers of the last minute or so. The store
@@ -37,7 +37,7 @@ type memory struct {
 // garbage collector would have to follow, tens of thousands of them each time.
 type generation struct {
 	pushes  []remembered
-	index   map[uint64]int // of the first ones, by hash, so many as were there when it was last used
+	index   map[uint64]int // of the first ones, by hash; nil before anybody has looked
 	indexed int
 	answers []kefu.Answer
 	places  map[kefu.Answer]uint32 // in answers
@@ -55,7 +55,8 @@ func (g *generation) empty() {
 	if g.pushes == nil {
 		g.pushes, g.places = make([]remembered, 0, memorySize), make(map[kefu.Answer]uint32)
 	}
-	g.pushes, g.index, g.indexed = g.pushes[:0], nil, 0
+	g.pushes, g.indexed = g.pushes[:0], 0
+	clear(g.index)
 	clear(g.places)
 	clear(g.answers)
 	g.answers = g.answers[:0]

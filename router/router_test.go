@@ -566,6 +566,40 @@ func TestGiveUp(t *testing.T) {
 	}
 }
 
+// What is remembered after somebody looked is found as well, and so is what stands in the
+// generation before.
+func TestMemoryFindsWhatCameSince(t *testing.T) {
+	t.Parallel()
+	m := memory{seed: maphash.MakeSeed()}
+	key := func(i int) *kefu.Message { return text(kefu.MessageKey(strconv.Itoa(i))) }
+	answers := []kefu.Answer{{Way: kefu.WayPlain}, named("wang"), named("li")}
+	for i := range 2*memorySize + 100 { // the first generation begins anew
+		m.remember(key(i), &kefu.Decision{At: noon, Answer: answers[i%3], Degraded: i%2 == 0})
+		if i%1000 != 0 && i%memorySize > 10 {
+			continue
+		}
+		for _, n := range []int{i, i - i%memorySize/2, max(i-memorySize, 0), i + 1} {
+			d, ok := m.recall(key(n), noon)
+			if ok != (n <= i) || ok && (d.Answer != answers[n%3] || !d.Repeat) {
+				t.Fatalf("after %d: %d is %+v, %t", i, n, d, ok)
+			}
+			if _, degraded := m.recallDegraded(key(n), noon); degraded != (ok && n%2 == 0) {
+				t.Fatalf("after %d: %d was degraded: %t", i, n, degraded)
+			}
+		}
+	}
+	for n := range 50 {
+		if d, ok := m.recall(key(n), noon); ok {
+			t.Fatalf("%d, which is forgotten, is %+v", n, d)
+		}
+	}
+	last := 2*memorySize + 7
+	m.remember(key(last), &kefu.Decision{At: noon, Answer: answers[2]})
+	if d, ok := m.recall(key(last), noon); !ok || d.Answer != answers[2] {
+		t.Errorf("remembered again it is %+v, %t", d, ok)
+	}
+}
+
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	m := memory{seed: maphash.MakeSeed()}

@@ -13,7 +13,7 @@ import (
 // What the push of a customer who stays with his agent allocates between the router
 // and Redis, the client library's part included, does not depend on the machine.
 func TestReceiveAllocatesLittle(t *testing.T) { //nolint:paralleltest // allocations are counted over all goroutines
-	const runs, most = 200, 10
+	const runs, most = 200, 8
 	s := server(t).open(t)
 	p := newPerson(t, s, "oABCD1234567890abcdefgh00001")
 	p.served("wang", 0)

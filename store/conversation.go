@@ -28,6 +28,8 @@ func (s *Store) Receive(ctx context.Context, r kefu.Receipt) (kefu.Received, err
 	if err != nil {
 		return kefu.Received{}, err // x may still be written to Redis
 	}
+	clear(x.args[:]) // what a customer has said is not kept in memory
+	clear(x.room[:])
 	receiveds.Put(x)
 	text, _ := reply.(string)
 	if record, repeated := strings.CutPrefix(text, "="); repeated {
@@ -82,14 +84,17 @@ func (s *Store) receipt(r *kefu.Receipt, x *received) (job, error) {
 	j := job{op: "receive", place: v.partition, script: s.scripts.receive, room: x.room[:0]}
 	j.names = append(x.names[:0], v.push, v.customer, v.bucket, v.lanes)
 	j.args = append(x.args[:0], &x.at, &x.idle, &x.reach, allowed, &x.until, &x.last)
+	var greeting []any
+	if r.Greeting != nil {
+		var err error
+		if greeting, err = s.deliveryArgs(r.Customer, *r.Greeting); err != nil {
+			return job{}, err
+		}
+	}
 	switch {
 	case r.Enter:
-		greeting := []any{"", "", "", "", ""}
-		if r.Greeting != nil {
-			var err error
-			if greeting, err = s.deliveryArgs(r.Customer, *r.Greeting); err != nil {
-				return job{}, err
-			}
+		if greeting == nil {
+			greeting = []any{"", "", "", "", ""}
 		}
 		j.names = append(j.names, s.keys.lane(r.Customer))
 		j.args = append(j.args, "e", string(r.Ask.Entry), r.AskSticky.Milliseconds(), string(r.Ask.Agent), r.Ask.Group,

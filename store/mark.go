@@ -1,7 +1,7 @@
 package store
 
 import (
-	"crypto/sha1" //nolint:gosec // it tells customers and pushes apart, it guards nothing
+	"crypto/sha1" //nolint:gosec // it tells customers apart, it guards nothing
 	"encoding/base64"
 	"encoding/binary"
 	"strconv"

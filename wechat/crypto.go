@@ -91,7 +91,7 @@ func (k *cipherKey) encrypt(buffer *[]byte, random io.Reader, message, receiver 
 	return base64.StdEncoding.AppendEncode(text, text)[len(text):], nil
 }
 
-// buffers hold texts while they are encrypted or decrypted. What is larger than pushes and
+// buffers hold texts while they are signed, encrypted or decrypted. What is larger than pushes and
 // answers are is not kept.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 

@@ -112,13 +112,26 @@ func TestSignAgainstOther(t *testing.T) {
 		}
 		return string(b)
 	}
-	for range 500 {
+	for i := range 500 {
 		token, timestamp, nonce, ciphertext := text(), strconv.Itoa(rng.Int()), text(), text()
+		// Where it stands among the others, and beside one that is equal, a part of it, or empty.
+		switch i % 10 {
+		case 0:
+			ciphertext = token
+		case 1:
+			ciphertext = nonce + "x"
+		case 2:
+			nonce, ciphertext = "", "\x00"+ciphertext
+		case 3:
+			ciphertext = "\xff" + ciphertext
+		}
 		if got, want := signed(token, timestamp, nonce), util.Signature(token, timestamp, nonce); got != want {
 			t.Fatalf("signed(%q, %q, %q) = %s, want %s", token, timestamp, nonce, got, want)
 		}
-		if got, want := signed(token, timestamp, nonce, ciphertext), util.Signature(token, timestamp, nonce, ciphertext); got != want {
-			t.Fatalf("sign of four = %s, want %s", got, want)
+		want := util.Signature(token, timestamp, nonce, ciphertext)
+		asText, asBytes := signatureOf(nil, ciphertext, token, timestamp, nonce), signatureOf(nil, []byte(ciphertext), token, timestamp, nonce)
+		if got := signed(token, timestamp, nonce, ciphertext); got != want || string(asText[:]) != want || string(asBytes[:]) != want {
+			t.Fatalf("sign of four = %s, %s, %s, want %s", got, asText, asBytes, want)
 		}
 	}
 }

@@ -52,11 +52,12 @@ func (c *Codec) Seal(b []byte, p *Push, d *kefu.Decision) ([]byte, string, error
 	if p.key == nil {
 		return r.write(b, p.inner), contentType(p.inner), nil
 	}
-	const usual = 1024 // bytes
+	const usual = 1024 // bytes, of a transfer
 	message, buffer := takeBuffer(usual), takeBuffer(usual)
 	defer putBack(message)
 	defer putBack(buffer)
-	sealed, err := c.encrypted(buffer, p, r.write(*message, p.inner))
+	*message = r.write(*message, p.inner)
+	sealed, err := c.encrypted(buffer, p, *message)
 	if err != nil {
 		return nil, "", fmt.Errorf("encrypt reply: %w", err)
 	}

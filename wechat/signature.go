@@ -58,7 +58,7 @@ func (c *Codec) Verify(q Query, now time.Time) (Signed, error) {
 }
 
 // verifyCiphertext checks the signature over a ciphertext, given as it stood in
-// the body.
+// the body. What is signed is written down in room, or in more if that is not enough.
 func (c *Codec) verifyCiphertext(room []byte, q Query, ciphertext string) error {
 	if !equalSignature(q.MessageSignature, signatureOf(room, ciphertext, c.token, q.Timestamp, q.Nonce)) {
 		return fmt.Errorf("%w: msg_signature", ErrSignature)
