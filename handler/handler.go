@@ -106,7 +106,7 @@ func (h *handler) engine(routes func(*gin.Engine)) (*gin.Engine, error) {
 	}
 	e.HandleMethodNotAllowed = true
 	e.RedirectTrailingSlash = false
-	e.Use(h.recoverPanic, h.part, closeUnreadButPushes)
+	e.Use(h.recoverPanic, h.part, leaveUnread)
 	h.probes(e)
 	routes(e)
 	return e, nil

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/gin-gonic/gin"
 )
@@ -34,9 +35,16 @@ func closeUnread(c *gin.Context) {
 	}
 }
 
-func closeUnreadButPushes(c *gin.Context) {
+// leaveUnread has what nobody has read closed, and soon: behind the answer net/http takes
+// in what comes, for as long as a request may take, and whoever sends nothing would hold a
+// connection that is not quiet and gives way to nobody. Who does send hears the answer.
+func leaveUnread(c *gin.Context) {
 	if c.Request.Method != http.MethodPost || c.FullPath() != callbackPath {
 		closeUnread(c)
+	}
+	c.Next()
+	if c.Request.ContentLength != 0 {
+		_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(courtesy)) // a writer of tests has none
 	}
 }
 
