@@ -70,9 +70,9 @@ func (h *handler) callback(c *gin.Context) {
 		return
 	}
 	// WeChat hanging up must not undo half a decision, so its going away is not ours.
-	x.within.Start(c.Request.Context(), start.Add(forRoute(h.Budget)))
-	defer x.within.Cancel()
-	decision := h.Router.Route(&x.within, &x.push.Message)
+	ctx := x.within.Start(c.Request.Context(), start.Add(forRoute(h.Budget)))
+	defer ctx.Cancel()
+	decision := h.Router.Route(ctx, &x.push.Message)
 	answer := takeBuffer()
 	defer putBack(answer) // it is written by then
 	answer.Grow(usualAnswer)

@@ -33,7 +33,8 @@ func (e *entrance) Close() error {
 
 const (
 	// courtesy is how long a connection is left alone, so that who comes in the middle
-	// of a rush has the time to ask. The rush waits meanwhile, in the system's queue.
+	// of a rush has the time to ask. The rush waits meanwhile, in the system's queue. It
+	// is also how long the rest of a request is taken in that was answered unread.
 	courtesy = 200 * time.Millisecond
 	// shortage is how long Accept waits for room when nobody can be sent away.
 	shortage = 50 * time.Millisecond

@@ -106,7 +106,7 @@ func (h *handler) engine(routes func(*gin.Engine)) (*gin.Engine, error) {
 	}
 	e.HandleMethodNotAllowed = true
 	e.RedirectTrailingSlash = false
-	e.Use(h.recoverPanic, h.part, leaveUnread)
+	e.Use(leaveUnread, h.recoverPanic, h.part)
 	h.probes(e)
 	routes(e)
 	return e, nil

@@ -17,7 +17,6 @@ func (h *handler) recoverPanic(c *gin.Context) {
 			return
 		}
 		h.Logger.Error().Interface("panic", p).Str("path", c.FullPath()).Msg("request broke")
-		closeUnread(c)
 		if c.FullPath() == callbackPath {
 			c.Abort()
 			c.String(http.StatusOK, "success")

@@ -28,7 +28,7 @@ func shared(values ...string) map[string][]string {
 // the request brings along. net/http would wait for that first, and answer nobody
 // until it has come: a refusal would cost whoever is refused nothing, and us a
 // connection for as long as he likes. Pushes, which are read as a rule, only come to it
-// when they are refused, or break us.
+// when they are refused.
 func closeUnread(c *gin.Context) {
 	if c.Request.ContentLength != 0 {
 		c.Writer.Header()["Connection"] = closing
@@ -37,7 +37,8 @@ func closeUnread(c *gin.Context) {
 
 // leaveUnread has what nobody has read closed, and soon: behind the answer net/http takes
 // in what comes, for as long as a request may take, and whoever sends nothing would hold a
-// connection that is not quiet and gives way to nobody. Who does send hears the answer.
+// connection that is not quiet and gives way to nobody. Who does send hears the answer. It
+// stands around recoverPanic, for what breaks has left its body unread as well.
 func leaveUnread(c *gin.Context) {
 	if c.Request.Method != http.MethodPost || c.FullPath() != callbackPath {
 		closeUnread(c)

@@ -26,7 +26,7 @@ func TestReceiveAllocatesLittle(t *testing.T) { //nolint:paralleltest // allocat
 	got := testing.AllocsPerRun(runs, func() {
 		r.Key = keys[next]
 		next++
-		ctx := budget.Until(t.Context(), time.Now().Add(time.Hour))
+		ctx := new(budget.Budget).Start(t.Context(), time.Now().Add(time.Hour))
 		defer ctx.Cancel()
 		if got, err := s.Receive(ctx, r); err != nil || !got.Kept {
 			t.Errorf("%+v, %v, want kept", got, err)

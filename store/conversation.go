@@ -19,7 +19,7 @@ import (
 // agent can go on with it; then Answer stands, and a greeting given with r is
 // owed.
 func (s *Store) Receive(ctx context.Context, r kefu.Receipt) (kefu.Received, error) {
-	x, _ := receiveds.Get().(*received) // nothing else is in it
+	x, _ := receiveCalls.Get().(*receiveCall) // nothing else is in it
 	j, err := s.receipt(&r, x)
 	if err != nil {
 		return kefu.Received{}, err
@@ -30,7 +30,7 @@ func (s *Store) Receive(ctx context.Context, r kefu.Receipt) (kefu.Received, err
 	}
 	clear(x.args[:]) // what a customer has said is not kept in memory
 	clear(x.room[:])
-	receiveds.Put(x)
+	receiveCalls.Put(x)
 	text, _ := reply.(string)
 	if record, repeated := strings.CutPrefix(text, "="); repeated {
 		return parsePush(record), nil
@@ -58,9 +58,9 @@ func (s *Store) Receive(ctx context.Context, r kefu.Receipt) (kefu.Received, err
 // quick stands in the place of deliveries in what kept.lua returns, which writes none.
 const quick = "q"
 
-// received is what a call of receive.lua needs, in one piece of memory, which is used again
-// once the call was answered: there is one for every push.
-type received struct {
+// A receiveCall is what receive.lua is called with, in one piece of memory, which is used
+// again once that was answered: there is one for every push.
+type receiveCall struct {
 	names           [6]string
 	args            [10]any // an enter event has more
 	room            [19]any // for the command, names and args
@@ -69,10 +69,10 @@ type received struct {
 	text            []byte // for keys.visit
 }
 
-var receiveds = sync.Pool{New: func() any { return new(received) }}
+var receiveCalls = sync.Pool{New: func() any { return new(receiveCall) }}
 
 // receipt makes the call of receive.lua in x.
-func (s *Store) receipt(r *kefu.Receipt, x *received) (job, error) {
+func (s *Store) receipt(r *kefu.Receipt, x *receiveCall) (job, error) {
 	allowed, window := r.Allowance.AfterMessage, r.Allowance.AfterMessageWindow
 	if r.Enter {
 		allowed, window = r.Allowance.AfterEnter, r.Allowance.AfterEnterWindow

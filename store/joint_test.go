@@ -49,7 +49,7 @@ func TestReceiveFromASilentServer(t *testing.T) {
 	p.push()
 	node.Pause()
 	defer node.Resume()
-	ctx := budget.Until(t.Context(), time.Now().Add(time.Hour))
+	ctx := new(budget.Budget).Start(t.Context(), time.Now().Add(time.Hour))
 	defer ctx.Cancel()
 	if got, err := s.Receive(ctx, p.receipt()); err == nil || !strings.Contains(err.Error(), "no answer within 300ms") {
 		t.Errorf("%+v, %v, want no answer", got, err)

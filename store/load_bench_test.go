@@ -51,7 +51,7 @@ func benchReceive(b *testing.B, callers int) {
 					At: start.Add(time.Duration(n) * time.Millisecond / 100), Default: "cs1", DefaultSticky: sticky,
 					Reach: everybody, Idle: idle, Allowance: allowance,
 				}
-				ctx := budget.Until(b.Context(), time.Now().Add(time.Hour))
+				ctx := new(budget.Budget).Start(b.Context(), time.Now().Add(time.Hour))
 				got, err := s.Receive(ctx, r)
 				if ctx.Cancel(); err != nil || !got.Kept {
 					b.Errorf("push %d: %+v, %v, want kept", n, got, err)

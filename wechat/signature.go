@@ -34,8 +34,7 @@ func (c *Codec) VerifyURL(q Query) error {
 	return nil
 }
 
-// usualQuery is how many bytes a token, a timestamp and a nonce have together, as a rule at
-// most.
+// usualQuery is room, in bytes, for a token, a timestamp and a nonce; longer ones take more.
 const usualQuery = 128
 
 // A Signed is the query of a push, and its signature holds: only Verify makes one, so

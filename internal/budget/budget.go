@@ -26,16 +26,12 @@ type Budget struct {
 	timer *time.Timer
 }
 
-// Until makes a Budget with the values of ctx. Its user calls Cancel when the work is
-// done.
-func Until(ctx context.Context, end time.Time) *Budget {
-	b := new(Budget)
-	b.Start(ctx, end)
+// Start begins a zero Budget with the values of ctx, which ends at the instant, and gives it
+// back. Its user calls Cancel when the work is done.
+func (b *Budget) Start(ctx context.Context, end time.Time) *Budget {
+	b.Context, b.end = ctx, end
 	return b
 }
-
-// Start is Until for a zero Budget that is a part of something.
-func (b *Budget) Start(ctx context.Context, end time.Time) { b.Context, b.end = ctx, end }
 
 // Deadline returns the instant.
 func (b *Budget) Deadline() (time.Time, bool) { return b.end, true }

@@ -16,7 +16,7 @@ func TestBudgetEndsAtItsInstantAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		parent, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "value"))
-		b := budget.Until(parent, time.Now().Add(time.Second))
+		b := new(budget.Budget).Start(parent, time.Now().Add(time.Second))
 		defer b.Cancel()
 		cancel()
 		if b.Value(key{}) != "value" {
@@ -52,7 +52,7 @@ func TestBudgetEndsAtItsInstantAlone(t *testing.T) {
 func TestBudgetEndsWhatIsDerived(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := budget.Until(t.Context(), time.Now().Add(time.Second))
+		b := new(budget.Budget).Start(t.Context(), time.Now().Add(time.Second))
 		defer b.Cancel()
 		derived, cancel := context.WithCancel(b)
 		defer cancel()
@@ -68,7 +68,7 @@ func TestBudgetEndsWhatIsDerived(t *testing.T) {
 func TestBudgetAllocates(t *testing.T) { //nolint:paralleltest // allocations of other tests would count
 	ctx := t.Context()
 	if n := testing.AllocsPerRun(100, func() {
-		b := budget.Until(ctx, time.Now().Add(time.Second))
+		b := new(budget.Budget).Start(ctx, time.Now().Add(time.Second))
 		if b.Err() != nil {
 			t.Error("over at once")
 		}
@@ -84,7 +84,7 @@ func TestBudgetCanceled(t *testing.T) {
 	for _, waits := range []string{"before", "after"} {
 		t.Run(waits, func(t *testing.T) {
 			t.Parallel()
-			b := budget.Until(t.Context(), time.Now().Add(time.Hour))
+			b := new(budget.Budget).Start(t.Context(), time.Now().Add(time.Hour))
 			if waits == "before" {
 				_ = b.Done()
 			}

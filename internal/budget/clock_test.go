@@ -29,7 +29,7 @@ func TestWithin(t *testing.T) {
 				start, ctx := time.Now(), t.Context()
 				clock := budget.NewClock()
 				if tt.whole > 0 {
-					b := budget.Until(ctx, start.Add(tt.whole))
+					b := new(budget.Budget).Start(ctx, start.Add(tt.whole))
 					defer b.Cancel()
 					ctx = b
 				}
@@ -63,7 +63,7 @@ func TestPartsAreApart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		clock, start := budget.NewClock(), time.Now()
-		b := budget.Until(context.WithValue(t.Context(), key{}, "value"), start.Add(time.Hour))
+		b := new(budget.Budget).Start(context.WithValue(t.Context(), key{}, "value"), start.Add(time.Hour))
 		defer b.Cancel()
 		var parts []context.Context
 		for i := range 3 {
@@ -84,7 +84,7 @@ func TestPartsAreApart(t *testing.T) {
 func TestClockAllocates(t *testing.T) { //nolint:paralleltest // allocations of other tests would count
 	clock, ctx, start := budget.NewClock(), t.Context(), time.Now()
 	if n := testing.AllocsPerRun(100, func() {
-		b := budget.Until(ctx, start.Add(time.Hour))
+		b := new(budget.Budget).Start(ctx, start.Add(time.Hour))
 		p, cancel := clock.Within(b, start, time.Minute)
 		select {
 		case <-p.Done():
