@@ -84,7 +84,7 @@ func newRig(t *testing.T) *rig {
 		Ready:     func() Readiness { return r.ready },
 		Stopping:  func() bool { return r.stops },
 		Token:     func() string { return r.admin },
-		Budget:    time.Second, Logger: zerolog.New(r.log), Registerer: reg, Gatherer: reg,
+		Budget:    time.Second, Logger: zerolog.New(zerolog.SyncWriter(r.log)), Registerer: reg, Gatherer: reg,
 	})
 	if err != nil {
 		t.Fatal(err)
