@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,54 +14,100 @@ import (
 // one takes as long as to read a small request. So one is only noted, and told to whom it
 // concerns: when somebody begins to wait, if it is sooner than what was told before, and
 // when that has passed, which on a connection that is used is seldom.
+//
+// To note one takes no lock: who sets a deadline writes it down before he looks whether
+// somebody waits, and who begins to wait says so before he looks at the deadline, so that
+// one of them sees the other.
 type patience struct {
-	mu      sync.Mutex
-	until   time.Time // what was asked for; zero = for ever
-	told    time.Time // what the runtime knows
-	waiting bool
+	until   atomic.Int64 // what was asked for, an instant
+	waiting atomic.Bool
+	telling sync.Mutex
+	told    atomic.Int64 // what the runtime knows, an instant; changed by who is telling
 }
 
-// set notes the deadline t, and tells it to who waits already.
-func (p *patience) set(t time.Time, tell func(time.Time) error) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.until = t
-	if !p.waiting {
+// set notes the deadline until, and tells it to who waits already.
+func (p *patience) set(until int64, tell func(int64) error) error {
+	p.until.Store(until)
+	if !p.waiting.Load() {
 		return nil
 	}
-	return p.sooner(tell)
+	return p.hurry(tell)
 }
 
 // begin is called before something is waited for.
-func (p *patience) begin(tell func(time.Time) error) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.waiting = true
-	return p.sooner(tell)
-}
-
-// sooner tells the deadline if what is told would be too late. Locked.
-func (p *patience) sooner(tell func(time.Time) error) error {
-	if p.until.IsZero() || !p.told.IsZero() && !p.until.Before(p.told) {
+func (p *patience) begin(tell func(int64) error) error {
+	p.waiting.Store(true)
+	if !p.late() {
 		return nil
 	}
-	p.told = p.until
-	return tell(p.until)
+	return p.hurry(tell)
+}
+
+// late reports whether what is told is later than what was asked for.
+func (p *patience) late() bool {
+	until, told := p.until.Load(), p.told.Load()
+	return until != never && (told == never || until < told)
+}
+
+// hurry tells the deadline if what is told would be too late.
+func (p *patience) hurry(tell func(int64) error) error {
+	p.telling.Lock()
+	defer p.telling.Unlock()
+	if !p.late() {
+		return nil
+	}
+	return p.tell(tell)
+}
+
+// tell tells the deadline. Locked.
+func (p *patience) tell(tell func(int64) error) error {
+	until := p.until.Load()
+	p.told.Store(until)
+	return tell(until)
 }
 
 // over is called after it, and reports whether err ends it. If err says that a deadline
 // has passed that is not the one asked for any more, that one is told, and it is to be
 // tried again.
-func (p *patience) over(err error, tell func(time.Time) error) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && (p.until.IsZero() || time.Now().Before(p.until)) {
-		p.told = p.until
-		return tell(p.until) != nil
+func (p *patience) over(err error, now func() int64, tell func(int64) error) bool {
+	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		p.telling.Lock()
+		defer p.telling.Unlock()
+		if until := p.until.Load(); until == never || now() < until {
+			return p.tell(tell) != nil
+		}
 	}
-	p.waiting = false
+	p.waiting.Store(false)
 	return true
 }
+
+// never is the instant of a deadline that there is not.
+const never = 0
+
+// instant gives a deadline as the nanoseconds since the Crowd was made.
+func (c *Crowd) instant(t time.Time) int64 {
+	if t.IsZero() {
+		return never
+	}
+	if d := int64(t.Sub(c.start)); d != never {
+		return d
+	}
+	return never + 1
+}
+
+// deadline is the other way round.
+func (c *Crowd) deadline(instant int64) time.Time {
+	if instant == never {
+		return time.Time{}
+	}
+	return c.start.Add(time.Duration(instant))
+}
+
+func (g *guest) now() int64 { return int64(g.crowd.age()) }
+
+func (g *guest) tellReads(until int64) error { return g.Conn.SetReadDeadline(g.crowd.deadline(until)) }
+
+func (g *guest) tellWrites(until int64) error { return g.Conn.SetWriteDeadline(g.crowd.deadline(until)) }
 
 // SetDeadline is both of the following.
 func (g *guest) SetDeadline(t time.Time) error {
@@ -69,12 +116,12 @@ func (g *guest) SetDeadline(t time.Time) error {
 
 // SetReadDeadline lets Read fail from t on.
 func (g *guest) SetReadDeadline(t time.Time) error {
-	return g.reads.set(t, g.Conn.SetReadDeadline)
+	return g.reads.set(g.crowd.instant(t), g.tellReads)
 }
 
 // SetWriteDeadline lets Write fail from t on.
 func (g *guest) SetWriteDeadline(t time.Time) error {
-	return g.writes.set(t, g.Conn.SetWriteDeadline)
+	return g.writes.set(g.crowd.instant(t), g.tellWrites)
 }
 
 // Read reads. While a request is being answered net/http reads one byte, to learn
@@ -86,7 +133,7 @@ func (g *guest) Read(b []byte) (int, error) {
 	if len(b) == 1 && !g.putOff.Swap(true) {
 		return 0, nil
 	}
-	if err := g.reads.begin(g.Conn.SetReadDeadline); err != nil {
+	if err := g.reads.begin(g.tellReads); err != nil {
 		return 0, err
 	}
 	for {
@@ -94,7 +141,7 @@ func (g *guest) Read(b []byte) (int, error) {
 		if n > 0 {
 			g.putOff.Store(false)
 		}
-		if g.reads.over(err, g.Conn.SetReadDeadline) {
+		if g.reads.over(err, g.now, g.tellReads) {
 			return n, err
 		}
 	}
@@ -102,14 +149,14 @@ func (g *guest) Read(b []byte) (int, error) {
 
 // Write writes.
 func (g *guest) Write(b []byte) (int, error) {
-	if err := g.writes.begin(g.Conn.SetWriteDeadline); err != nil {
+	if err := g.writes.begin(g.tellWrites); err != nil {
 		return 0, err
 	}
 	written := 0
 	for {
 		n, err := g.Conn.Write(b[written:])
 		written += n
-		if g.writes.over(err, g.Conn.SetWriteDeadline) {
+		if g.writes.over(err, g.now, g.tellWrites) {
 			return written, err
 		}
 	}
