@@ -109,8 +109,7 @@ func (h *handler) open(c *gin.Context, codec *wechat.Codec, now time.Time, into 
 		}
 		return wechat.ErrUnreadable
 	}
-	*into, err = signed.Open(body.Bytes())
-	return err
+	return signed.Open(body.Bytes(), into)
 }
 
 // seal writes the answer down behind b. If that cannot be done as decided, it is done

@@ -87,8 +87,8 @@ func TestOpenAllocatesLittle(t *testing.T) { //nolint:paralleltest // allocation
 func TestOrdinaryMessagesNeedNoStandardDecoder(t *testing.T) {
 	t.Parallel()
 	for _, s := range samples() {
-		got, ok := scanJSON(s.json)
-		if want, read := readStandardJSON([]byte(s.json)); !ok || !read || got != want {
+		got, ok := readBy(scanJSON, s.json)
+		if want, read := readBy(readStandardJSON, []byte(s.json)); !ok || !read || got != want {
 			t.Errorf("scanJSON(%s) = %+v, %t, want %+v", s.json, got, ok, want)
 		}
 	}

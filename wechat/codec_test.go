@@ -542,7 +542,7 @@ func TestVerify(t *testing.T) {
 			if err == nil {
 				return
 			}
-			if _, err := verified.Open([]byte(samples()[0].xml)); !errors.Is(err, ErrSignature) {
+			if err := verified.Open([]byte(samples()[0].xml), new(Push)); !errors.Is(err, ErrSignature) {
 				t.Errorf("a query that is refused opens a body: %v", err)
 			}
 			if errors.Is(tt.want, ErrStale) != errors.Is(err, ErrStale) || !errors.Is(err, ErrSignature) {

@@ -25,11 +25,12 @@ func (c *Codec) Diagnose(q Query, body []byte) Diagnosis {
 	}
 	lenient := *c
 	lenient.maxAge, lenient.xmlOnly = 0, false
-	format, f, err := lenient.parse(body)
+	var f fields
+	format, err := lenient.parse(body, &f)
 	if err == nil {
 		d.JSON = format == formatJSON
 		d.Receiver = userName(f.toUserName)
-		lenient.look(&d, q, f)
+		lenient.look(&d, q, &f)
 	}
 	strict := *c
 	strict.maxAge = 0
@@ -38,7 +39,7 @@ func (c *Codec) Diagnose(q Query, body []byte) Diagnosis {
 }
 
 // look finds out how the fields of a body are encrypted.
-func (c *Codec) look(d *Diagnosis, q Query, f fields) {
+func (c *Codec) look(d *Diagnosis, q Query, f *fields) {
 	switch {
 	case f.encrypt == "" && f.msgType == "":
 		return
@@ -56,7 +57,8 @@ func (c *Codec) look(d *Diagnosis, q Query, f fields) {
 		one.keys = c.keys[i : i+1]
 		if text, _, err := one.decrypt(new([]byte), f.encrypt); err == nil {
 			d.Key = i + 1
-			if _, inner, err := c.parse(text); err == nil && inner.toUserName != "" {
+			var inner fields
+			if _, err := c.parse(text, &inner); err == nil && inner.toUserName != "" {
 				d.Receiver = userName(inner.toUserName)
 			}
 			return

@@ -31,86 +31,89 @@ func (c *Codec) Open(q Query, body []byte) (Push, error) {
 	if err != nil {
 		return Push{}, err
 	}
-	return signed.Open(body)
-}
-
-// Open reads a push, and verifies the ciphertext if there is one. The error is
-// ErrSignature or ErrUnreadable; there is none for fields or types that are unknown,
-// which come as KindUnknown.
-//
-// The body's first byte says what it is. WeChat's Content-Type does not:
-// JSON comes as text/xml, https://github.com/tencentyun/wafer2-startup/issues/104,
-// read 2026-11.
-func (s Signed) Open(body []byte) (Push, error) {
-	c := s.codec
-	if c == nil {
-		return Push{}, fmt.Errorf("%w: never verified", ErrSignature)
-	}
-	outer, f, err := c.parse(body)
-	if err != nil {
-		return Push{}, err
-	}
-	p := Push{outer: outer, inner: outer, nonce: s.query.Nonce}
-	if f, err = c.unwrap(&p, s.query, f); err != nil {
-		return Push{}, err
-	}
-	if p.Message, err = f.message(c.app); err != nil {
+	var p Push
+	if err := signed.Open(body, &p); err != nil {
 		return Push{}, err
 	}
 	return p, nil
 }
 
-// unwrap gives the fields of the message behind the fields of a body. What
-// stands beside a ciphertext that can be opened is signed by nobody and never
-// used.
-func (c *Codec) unwrap(p *Push, q Query, f fields) (fields, error) {
+// Open reads a push into p, which is empty before, and verifies the ciphertext if there is
+// one. The error is ErrSignature or ErrUnreadable, and p nothing to be used then; there is
+// none for fields or types that are unknown, which come as KindUnknown.
+//
+// The body's first byte says what it is. WeChat's Content-Type does not:
+// JSON comes as text/xml, https://github.com/tencentyun/wafer2-startup/issues/104,
+// read 2026-11.
+func (s Signed) Open(body []byte, p *Push) error {
+	c := s.codec
+	if c == nil {
+		return fmt.Errorf("%w: never verified", ErrSignature)
+	}
+	var f fields
+	var err error
+	if p.outer, err = c.parse(body, &f); err != nil {
+		return err
+	}
+	p.inner, p.nonce = p.outer, s.query.Nonce
+	if err := c.unwrap(p, s.query, &f); err != nil {
+		return err
+	}
+	return f.message(c.app, &p.Message)
+}
+
+// unwrap makes the fields of a body those of the message in it. What stands beside a
+// ciphertext that can be opened is signed by nobody and never used.
+func (c *Codec) unwrap(p *Push, q Query, f *fields) error {
 	if f.encrypt == "" {
 		if c.encryption == Safe {
-			return fields{}, fmt.Errorf("%w: body is not encrypted", ErrSignature)
+			return fmt.Errorf("%w: body is not encrypted", ErrSignature)
 		}
-		return f, nil
+		return nil
 	}
 	buffer := takeBuffer(len(f.encrypt) + usualQuery)
 	defer putBack(buffer) // what is read keeps nothing of it
 	if err := c.verifyCiphertext(*buffer, q, f.encrypt); err != nil {
-		return fields{}, err
+		return err
 	}
 	if len(c.keys) == 0 {
 		if f.msgType == "" {
-			return fields{}, fmt.Errorf("%w: encrypted, and there is no key", ErrUnreadable)
+			return fmt.Errorf("%w: encrypted, and there is no key", ErrUnreadable)
 		}
-		return f, nil
+		return nil
 	}
 	text, key, err := c.decrypt(buffer, f.encrypt)
 	if err != nil {
-		return fields{}, err
+		return err
 	}
 	p.key = key
-	p.inner, f, err = c.parse(text)
-	return f, err
+	p.inner, err = c.parse(text, f)
+	return err
 }
 
 // parse reads a body or a decrypted text, which may begin with a byte order
 // mark and white space.
-func (c *Codec) parse(text []byte) (format, fields, error) {
+func (c *Codec) parse(text []byte, f *fields) (format, error) {
+	*f = fields{}
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
-	text = bytes.TrimLeft(text, spaces)
-	if len(text) == 0 {
-		return 0, fields{}, fmt.Errorf("%w: empty", ErrUnreadable)
+	for len(text) > 0 && space(text[0]) {
+		text = text[1:]
 	}
-	var f fields
+	if len(text) == 0 {
+		return 0, fmt.Errorf("%w: empty", ErrUnreadable)
+	}
 	ok := false
 	switch format(text[0]) {
 	case formatXML:
-		f, ok = readXML(string(text))
+		ok = readXML(string(text), f)
 	case formatJSON:
 		if c.xmlOnly {
-			return 0, fields{}, fmt.Errorf("%w: JSON, and the app's pushes are XML", ErrUnreadable)
+			return 0, fmt.Errorf("%w: JSON, and the app's pushes are XML", ErrUnreadable)
 		}
-		f, ok = readJSON(text)
+		ok = readJSON(text, f)
 	}
 	if !ok {
-		return 0, fields{}, fmt.Errorf("%w: neither XML nor JSON", ErrUnreadable)
+		return 0, fmt.Errorf("%w: neither XML nor JSON", ErrUnreadable)
 	}
-	return format(text[0]), f, nil
+	return format(text[0]), nil
 }

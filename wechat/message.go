@@ -77,11 +77,11 @@ func (f *fields) slot(name string) *string {
 	return nil
 }
 
-// message makes the push a message of the app's customer. A push that has to be
+// message makes m of the push, a message of the app's customer. A push that has to be
 // routed and does not say whose it is, is ErrUnreadable; a follow of nobody is
 // any other event.
-func (f *fields) message(app kefu.AppID) (kefu.Message, error) {
-	m := kefu.Message{
+func (f *fields) message(app kefu.AppID, m *kefu.Message) error {
+	*m = kefu.Message{
 		Customer: kefu.CustomerID{App: app, User: userName(f.fromUserName)},
 		Kind:     f.kind(),
 		Key:      f.key(),
@@ -90,7 +90,7 @@ func (f *fields) message(app kefu.AppID) (kefu.Message, error) {
 		Receiver: userName(f.toUserName),
 	}
 	if m.Kind.Routed() && m.Customer.User == "" {
-		return kefu.Message{}, fmt.Errorf("%w: no FromUserName", ErrUnreadable)
+		return fmt.Errorf("%w: no FromUserName", ErrUnreadable)
 	}
 	if m.Customer.User == "" && (m.Kind == kefu.KindFollow || m.Kind == kefu.KindUnfollow) {
 		m.Kind = kefu.KindEvent
@@ -109,7 +109,7 @@ func (f *fields) message(app kefu.AppID) (kefu.Message, error) {
 		m.Tag = f.sessionFrom[:min(len(f.sessionFrom), maxTag)]
 	case kefu.KindUnknown, kefu.KindEvent, kefu.KindFollow, kefu.KindUnfollow:
 	}
-	return m, nil
+	return nil
 }
 
 // kind tells what the push is about. The types and events that only official
@@ -186,16 +186,20 @@ func bounded(s string) string {
 
 func isPlain(s string) bool {
 	for i := range len(s) {
-		if !plainByte(s[i]) {
+		if !plain[s[i]] {
 			return false
 		}
 	}
 	return true
 }
 
-func plainByte(b byte) bool {
-	return '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || b == '_' || b == '-' || b == '.'
-}
+// plain is which bytes WeChat's ids and names are made of.
+var plain = func() (is [256]bool) {
+	for _, b := range []byte("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-.") {
+		is[b] = true
+	}
+	return is
+}()
 
 func digest(s string) string {
 	sum := sha256.Sum256([]byte(s))
@@ -230,7 +234,12 @@ func userName(s string) string {
 }
 
 // repaired gives a text without the broken characters that WeChat's cutting leaves.
-func repaired(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
+func repaired(s string) string {
+	if utf8.ValidString(s) { // which takes half as long to tell
+		return s
+	}
+	return strings.ToValidUTF8(s, "\ufffd")
+}
 
 // cutText gives the text, or as many whole characters of it as fit.
 func cutText(s string, limit int) string {

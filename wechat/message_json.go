@@ -11,20 +11,20 @@ import (
 //
 // https://github.com/node-webot/co-wechat-api/pull/64,
 // https://github.com/zhayujie/CowAgent/pull/2810, read 2026-11.
-func readJSON(body []byte) (fields, bool) {
-	if f, ok := scanJSON(string(body)); ok {
-		return f, true
+func readJSON(body []byte, f *fields) bool {
+	if scanJSON(string(body), f) {
+		return true
 	}
-	return readStandardJSON(body)
+	*f = fields{} // what was read until then
+	return readStandardJSON(body, f)
 }
 
 // readStandardJSON is readJSON of anything, by encoding/json.
-func readStandardJSON(body []byte) (fields, bool) {
-	var f fields
+func readStandardJSON(body []byte, f *fields) bool {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(body, &members); err != nil {
 		if err := json.Unmarshal(escapeControls(body), &members); err != nil {
-			return f, false
+			return false
 		}
 	}
 	if _, both := members["Encrypt"]; both {
@@ -35,7 +35,7 @@ func readStandardJSON(body []byte) (fields, bool) {
 			*slot = jsonText(raw)
 		}
 	}
-	return f, true
+	return true
 }
 
 // jsonText gives a string's text, bytes that are no UTF-8 at its end included,

@@ -27,34 +27,33 @@ const (
 // That a text can so end its own element is why the first counts: FromUserName
 // stands before Content. It keeps no state that nesting could make grow, has no
 // entities but the five of XML, and refuses a DOCTYPE.
-func readXML(s string) (fields, bool) {
-	var f fields
+func readXML(s string, f *fields) bool {
 	r := xmlReader{s: s}
 	root, ok := r.next(nil)
 	if !ok || root.end {
-		return f, false
+		return false
 	}
 	if root.empty {
-		return f, true
+		return true
 	}
 	for range maxElements {
 		tag, ok := r.next(nil)
 		if !ok {
-			return f, false
+			return false
 		}
 		if tag.end && tag.name == root.name {
-			return f, true
+			return true
 		}
 		if tag.end || tag.empty {
 			continue
 		}
 		value, ok := r.value(tag.name)
 		if !ok {
-			return f, false
+			return false
 		}
 		f.setXML(tag.name, value)
 	}
-	return f, false
+	return false
 }
 
 // An xmlReader holds what is still to be read, and how often a section was not
@@ -175,6 +174,8 @@ func (r *xmlReader) next(text *strings.Builder) (xmlTag, bool) {
 		}
 		r.s = rest
 		switch {
+		case rest == "" || rest[0] != '!' && rest[0] != '?':
+			return r.tag()
 		case strings.HasPrefix(rest, cdataOpen[1:]):
 			var section string
 			section, ok = r.cut(len(cdataOpen)-1, cdataClose)
@@ -185,10 +186,8 @@ func (r *xmlReader) next(text *strings.Builder) (xmlTag, bool) {
 			_, ok = r.cut(len("!--"), "-->")
 		case strings.HasPrefix(rest, "?"):
 			_, ok = r.cut(len("?"), "?>")
-		case strings.HasPrefix(rest, "!"):
-			return xmlTag{}, false
-		default:
-			return r.tag()
+		default: // a DOCTYPE
+			ok = false
 		}
 		if !ok {
 			return xmlTag{}, false
@@ -206,6 +205,15 @@ func (r *xmlReader) cut(skip int, end string) (string, bool) {
 
 // tag reads a tag from after its "<". An attribute's value may hold a ">".
 func (r *xmlReader) tag() (xmlTag, bool) {
+	n := 0
+	for n < len(r.s) && plain[r.s[n]] {
+		n++
+	}
+	if 0 < n && n < len(r.s) && r.s[n] == '>' { // it begins an element, and has nothing but a name
+		tag := xmlTag{name: r.s[:n]}
+		r.s = r.s[n+1:]
+		return tag, true
+	}
 	var quote byte
 	for i := 0; i < len(r.s); i++ {
 		switch b := r.s[i]; {

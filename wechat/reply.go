@@ -123,20 +123,35 @@ func passiveText(text string) string {
 	return cutText(text, maxContent-len(ellipsis)) + ellipsis
 }
 
+// What answers are made of.
+var (
+	elementToUserName   = newElement("ToUserName")
+	elementFromUserName = newElement("FromUserName")
+	elementCreateTime   = newElement("CreateTime")
+	elementMsgType      = newElement("MsgType")
+	elementContent      = newElement("Content")
+	elementTransInfo    = newElement("TransInfo")
+	elementKfAccount    = newElement("KfAccount")
+	elementEncrypt      = newElement("Encrypt")
+	elementMsgSignature = newElement("MsgSignature")
+	elementTimeStamp    = newElement("TimeStamp")
+	elementNonce        = newElement("Nonce")
+)
+
 // write writes the reply into b, or into more if that has no room.
 func (r reply) write(b []byte, f format) []byte {
 	w := newWriter(b, f)
-	w.text("ToUserName", r.ToUserName)
-	w.text("FromUserName", r.FromUserName)
-	w.number("CreateTime", r.CreateTime)
-	w.text("MsgType", r.MsgType)
+	w.text(elementToUserName, r.ToUserName)
+	w.text(elementFromUserName, r.FromUserName)
+	w.number(elementCreateTime, r.CreateTime)
+	w.text(elementMsgType, r.MsgType)
 	if r.Content != "" {
-		w.text("Content", r.Content)
+		w.text(elementContent, r.Content)
 	}
 	if r.TransInfo.KfAccount != "" {
-		w.open("TransInfo")
-		w.text("KfAccount", r.TransInfo.KfAccount)
-		w.close("TransInfo")
+		w.open(elementTransInfo)
+		w.text(elementKfAccount, r.TransInfo.KfAccount)
+		w.close(elementTransInfo)
 	}
 	return w.document()
 }
@@ -165,9 +180,9 @@ func (c *Codec) encrypted(buffer *[]byte, p *Push, body []byte) (encryptedReply,
 
 func (r encryptedReply) write(b []byte, f format) []byte {
 	w := newWriter(b, f)
-	w.bare("Encrypt", r.Encrypt)
-	w.bare("MsgSignature", r.MsgSignature[:])
-	w.number("TimeStamp", r.TimeStamp)
-	w.text("Nonce", r.Nonce)
+	w.bare(elementEncrypt, r.Encrypt)
+	w.bare(elementMsgSignature, r.MsgSignature[:])
+	w.number(elementTimeStamp, r.TimeStamp)
+	w.text(elementNonce, r.Nonce)
 	return w.document()
 }

@@ -94,7 +94,7 @@ func TestSealTextHostile(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%q is %s (-want +got):\n%s", text, body, diff)
 		}
-		if ours, ok := readXML(string(body)); !ok || ours.content != text {
+		if ours, ok := readBy(readXML, string(body)); !ok || ours.content != text {
 			t.Errorf("readXML of %s: %q", body, ours.content)
 		}
 	}

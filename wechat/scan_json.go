@@ -9,21 +9,20 @@ import (
 // strings of whole characters and integers. It gives up on anything else, which
 // is then left to encoding/json, so that nothing depends on what it leaves out:
 // what it does read, it reads as readStandardJSON.
-func scanJSON(text string) (fields, bool) {
-	var f fields
+func scanJSON(text string, f *fields) bool {
 	var lower string // of "encrypt", which counts only without an "Encrypt"
 	s := jsonScanner{rest: text}
 	if !s.skip('{') {
-		return f, false
+		return false
 	}
 	for more := !s.skip('}'); more; {
 		name, ok := s.text()
 		if !ok || !s.skip(':') {
-			return f, false
+			return false
 		}
 		value, ok := s.value()
 		if !ok {
-			return f, false
+			return false
 		}
 		if name == "encrypt" {
 			lower = value
@@ -32,13 +31,13 @@ func scanJSON(text string) (fields, bool) {
 			s.encrypted = s.encrypted || name == "Encrypt"
 		}
 		if more = s.skip(','); !more && !s.skip('}') {
-			return f, false
+			return false
 		}
 	}
 	if !s.encrypted {
 		f.encrypt = lower
 	}
-	return f, strings.TrimLeft(s.rest, spaces) == ""
+	return strings.TrimLeft(s.rest, spaces) == ""
 }
 
 // A jsonScanner takes one thing after the other off the front of a text.

@@ -13,6 +13,15 @@ type writer struct {
 	f format
 }
 
+// An element is what stands around a value, in each format.
+type element struct{ open, close, section, sectionEnd, member string }
+
+func newElement(name string) *element {
+	e := &element{open: "<" + name + ">", close: "</" + name + ">", member: `"` + name + `":`}
+	e.section, e.sectionEnd = e.open+cdataOpen, cdataClose+e.close
+	return e
+}
+
 func newWriter(b []byte, f format) writer {
 	if f == formatJSON {
 		return writer{append(b, '{'), f}
@@ -22,66 +31,66 @@ func newWriter(b []byte, f format) writer {
 
 // text writes an element with one text. A "]]>" in it is shared between two
 // CDATA sections, since it would end one.
-func (w *writer) text(name, value string) {
+func (w *writer) text(e *element, value string) {
 	if w.f == formatJSON {
-		w.member(name)
+		w.member(e)
 		w.quote(value)
 		return
 	}
-	w.raw("<", name, ">", cdataOpen)
+	w.raw(e.section)
 	w.raw(strings.ReplaceAll(value, cdataClose, "]]"+cdataClose+cdataOpen+">"))
-	w.raw(cdataClose, "</", name, ">")
+	w.raw(e.sectionEnd)
 }
 
 // bare is text in which nothing would have to be quoted.
-func (w *writer) bare(name string, value []byte) {
+func (w *writer) bare(e *element, value []byte) {
 	if w.f == formatJSON {
-		w.member(name)
+		w.member(e)
 		w.b = append(append(append(w.b, '"'), value...), '"')
 		return
 	}
-	w.raw("<", name, ">", cdataOpen)
+	w.raw(e.section)
 	w.b = append(w.b, value...)
-	w.raw(cdataClose, "</", name, ">")
+	w.raw(e.sectionEnd)
 }
 
-func (w *writer) number(name string, value int64) {
-	w.begin(name)
+func (w *writer) number(e *element, value int64) {
+	w.begin(e)
 	w.b = strconv.AppendInt(w.b, value, 10)
 	if w.f != formatJSON {
-		w.raw("</", name, ">")
+		w.raw(e.close)
 	}
 }
 
 // open begins an element that has others in it.
-func (w *writer) open(name string) {
-	w.begin(name)
+func (w *writer) open(e *element) {
+	w.begin(e)
 	if w.f == formatJSON {
 		w.raw("{")
 	}
 }
 
-func (w *writer) close(name string) {
+func (w *writer) close(e *element) {
 	if w.f == formatJSON {
 		w.raw("}")
 		return
 	}
-	w.raw("</", name, ">")
+	w.raw(e.close)
 }
 
-func (w *writer) begin(name string) {
+func (w *writer) begin(e *element) {
 	if w.f == formatJSON {
-		w.member(name)
+		w.member(e)
 		return
 	}
-	w.raw("<", name, ">")
+	w.raw(e.open)
 }
 
-func (w *writer) member(name string) {
+func (w *writer) member(e *element) {
 	if w.b[len(w.b)-1] != '{' {
 		w.raw(",")
 	}
-	w.raw(`"`, name, `":`)
+	w.raw(e.member)
 }
 
 // quote writes a JSON string. What is not plain is left to encoding/json.
@@ -93,14 +102,10 @@ func (w *writer) quote(value string) {
 			return
 		}
 	}
-	w.raw(`"`, value, `"`)
+	w.b = append(append(append(w.b, '"'), value...), '"')
 }
 
-func (w *writer) raw(parts ...string) {
-	for _, part := range parts {
-		w.b = append(w.b, part...)
-	}
-}
+func (w *writer) raw(text string) { w.b = append(w.b, text...) }
 
 func (w *writer) document() []byte {
 	if w.f == formatJSON {
