@@ -42,11 +42,11 @@ type metrics struct {
 	degraded  *prometheus.CounterVec
 	seconds   *prometheus.HistogramVec
 	strangers prometheus.Counter
-	answered  memo.Memo[outcome, tally]
+	answered  memo.Memo[outcome, *tally]
 }
 
-// An outcome is what an answered push counts as; a tally is where. To look them up in
-// the vectors for every push would take longer than to count.
+// An outcome is what an answered push counts as; a tally is where, and what its log line begins
+// with. To look them up in the vectors for every push would take longer than to count.
 type (
 	outcome struct {
 		app    kefu.AppID
@@ -57,14 +57,15 @@ type (
 	tally struct {
 		callbacks, decisions prometheus.Counter
 		seconds              prometheus.Observer
+		log                  zerolog.Logger // says what the outcome is
 	}
 )
 
-func (m *metrics) tally(o outcome) tally {
-	app := string(o.app)
-	return tally{
-		m.callbacks.WithLabelValues(app, o.kind.String(), replies[o.way]),
-		m.decisions.WithLabelValues(app, string(o.reason)), m.seconds.WithLabelValues(app),
+func (h *handler) tally(o outcome) *tally {
+	app, kind, reply, reason, m := string(o.app), o.kind.String(), replies[o.way], string(o.reason), h.metrics
+	return &tally{
+		m.callbacks.WithLabelValues(app, kind, reply), m.decisions.WithLabelValues(app, reason), m.seconds.WithLabelValues(app),
+		h.Logger.With().Str(keyApp, app).Str(keyKind, kind).Str(keyReason, reason).Str(keyReply, reply).Logger(),
 	}
 }
 
@@ -93,27 +94,21 @@ func newMetrics(r prometheus.Registerer) *metrics {
 // observe counts a callback and writes its one line.
 func (h *handler) observe(m *kefu.Message, d *kefu.Decision, start, end time.Time) {
 	took := end.Sub(start)
-	app, reply := string(m.Customer.App), replies[d.Answer.Way]
-	t := h.metrics.answered.Get(outcome{m.Customer.App, m.Kind, d.Answer.Way, d.Reason}, h.metrics.tally)
+	t := h.metrics.answered.Get(outcome{m.Customer.App, m.Kind, d.Answer.Way, d.Reason}, h.tally)
 	t.callbacks.Inc()
 	t.decisions.Inc()
 	t.seconds.Observe(took.Seconds())
-	if d.Degraded {
-		h.metrics.degraded.WithLabelValues(app, string(d.Cause)).Inc()
-	}
 	h.degraded.note(d, end)
-	level := zerolog.InfoLevel
+	var line *zerolog.Event
 	if d.Degraded {
-		level = zerolog.WarnLevel
+		h.metrics.degraded.WithLabelValues(string(m.Customer.App), string(d.Cause)).Inc()
+		line = t.log.Warn().Str(keyCause, string(d.Cause))
+	} else {
+		line = t.log.Info()
 	}
-	line := h.Logger.WithLevel(level).Str(keyApp, app).Str(keyMessage, shortKey(m.Key)).Str(keyKind, m.Kind.String()).
-		Str(keyConversation, kefu.Shorten(m.Customer.User)).Str(keyEntry, string(d.Entry)).
-		Str(keyAgent, string(d.Agent)).Str(keyReason, string(d.Reason)).Int(keyStep, d.Step).
-		Str(keyReply, reply)
-	if d.Degraded {
-		line.Str(keyCause, string(d.Cause))
-	}
-	line.Float64(keyTook, float64(took.Microseconds())/1e3).Msg("callback answered")
+	line.Str(keyMessage, shortKey(m.Key)).Str(keyConversation, kefu.Shorten(m.Customer.User)).
+		Str(keyEntry, string(d.Entry)).Str(keyAgent, string(d.Agent)).Int(keyStep, d.Step).
+		Float64(keyTook, float64(took.Microseconds())/1e3).Msg("callback answered")
 }
 
 // shortKey keeps a log line short; WeChat's own ids fit.

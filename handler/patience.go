@@ -107,7 +107,9 @@ func (g *guest) now() int64 { return int64(g.crowd.age()) }
 
 func (g *guest) tellReads(until int64) error { return g.Conn.SetReadDeadline(g.crowd.deadline(until)) }
 
-func (g *guest) tellWrites(until int64) error { return g.Conn.SetWriteDeadline(g.crowd.deadline(until)) }
+func (g *guest) tellWrites(until int64) error {
+	return g.Conn.SetWriteDeadline(g.crowd.deadline(until))
+}
 
 // SetDeadline is both of the following.
 func (g *guest) SetDeadline(t time.Time) error {

@@ -12,17 +12,21 @@ import (
 func query(raw string) wechat.Query {
 	const usual = 2048 // bytes; net/url knows a limit to the number of parameters
 	// To look for each of them in turn is several times quicker than for any at once.
-	if len(raw) > usual || strings.Contains(raw, "%") || strings.Contains(raw, "+") || strings.Contains(raw, ";") {
+	if len(raw) > usual || strings.IndexByte(raw, '%') >= 0 || strings.IndexByte(raw, '+') >= 0 || strings.IndexByte(raw, ';') >= 0 {
 		return standardQuery(raw)
 	}
-	var q, seen wechat.Query
-	for raw != "" {
+	var q wechat.Query
+	for rest := raw; rest != ""; {
 		var pair string
-		pair, raw, _ = strings.Cut(raw, "&")
+		pair, rest, _ = strings.Cut(rest, "&")
 		name, value, _ := strings.Cut(pair, "=")
-		if slot := querySlot(&seen, name); slot != nil && *slot == "" {
-			*slot = name
-			*querySlot(&q, name) = value
+		slot := querySlot(&q, name)
+		switch {
+		case slot == nil: // nobody reads it
+		case *slot != "" || value == "": // twice, or perhaps
+			return standardQuery(raw)
+		default:
+			*slot = value
 		}
 	}
 	return q

@@ -194,12 +194,15 @@ func isPlain(s string) bool {
 }
 
 // plain is which bytes WeChat's ids and names are made of.
-var plain = func() (is [256]bool) {
-	for _, b := range []byte("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-.") {
-		is[b] = true
+var plain = bytesOf("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-.")
+
+func bytesOf(s string) [256]bool {
+	var is [256]bool
+	for i := range len(s) {
+		is[s[i]] = true
 	}
 	return is
-}()
+}
 
 func digest(s string) string {
 	sum := sha256.Sum256([]byte(s))

@@ -165,13 +165,14 @@ func (r *xmlReader) bare(name string) (string, bool) {
 // DOCTYPE.
 func (r *xmlReader) next(text *strings.Builder) (xmlTag, bool) {
 	for {
-		before, rest, ok := strings.Cut(r.s, "<")
-		if !ok {
+		i := strings.IndexByte(r.s, '<')
+		if i < 0 {
 			return xmlTag{}, false
 		}
 		if text != nil {
-			text.WriteString(unescape(before))
+			text.WriteString(unescape(r.s[:i]))
 		}
+		rest, ok := r.s[i+1:], false
 		r.s = rest
 		switch {
 		case rest == "" || rest[0] != '!' && rest[0] != '?':
@@ -186,8 +187,6 @@ func (r *xmlReader) next(text *strings.Builder) (xmlTag, bool) {
 			_, ok = r.cut(len("!--"), "-->")
 		case strings.HasPrefix(rest, "?"):
 			_, ok = r.cut(len("?"), "?>")
-		default: // a DOCTYPE
-			ok = false
 		}
 		if !ok {
 			return xmlTag{}, false
