@@ -36,7 +36,7 @@ func rows() []row {
 		{"raw socket server", raw, xml, customers, "success", false},
 		{"Gin floor", floor, xml, customers, "success", true},
 		{"kefud, store in memory, plain XML", inMemory + "plain", xml, customers, transfer, true},
-		{"kefud, store in memory, safe XML", inMemory + "safe", safe, customers, sealed, false},
+		{"kefud, store in memory, safe XML", inMemory + "safe", safe, customers, sealed, true},
 		{"Gin + Redis: a GET, then \"success\"", asking, xml, customers, "success", true},
 		{"silenceper/wechat, plain XML", "silenceper", xml, customers, transfer, false},
 		{"silenceper/wechat, safe XML", "silenceper", safe, customers, sealed, false},

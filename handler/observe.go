@@ -99,12 +99,14 @@ func (h *handler) observe(m *kefu.Message, d *kefu.Decision, start, end time.Tim
 	t.decisions.Inc()
 	t.seconds.Observe(took.Seconds())
 	h.degraded.note(d, end)
-	var line *zerolog.Event
+	level := zerolog.InfoLevel
 	if d.Degraded {
+		level = zerolog.WarnLevel
 		h.metrics.degraded.WithLabelValues(string(m.Customer.App), string(d.Cause)).Inc()
-		line = t.log.Warn().Str(keyCause, string(d.Cause))
-	} else {
-		line = t.log.Info()
+	}
+	line := t.log.WithLevel(level)
+	if d.Degraded {
+		line.Str(keyCause, string(d.Cause))
 	}
 	line.Str(keyMessage, shortKey(m.Key)).Str(keyConversation, kefu.Shorten(m.Customer.User)).
 		Str(keyEntry, string(d.Entry)).Str(keyAgent, string(d.Agent)).Int(keyStep, d.Step).
