@@ -31,8 +31,8 @@ var layers = []layer{
 	{name: "log line and counters", packages: []string{"kefud/internal/sink", "zerolog", "prometheus"}},
 	{name: "Redis: keys, arguments, the script's answer", packages: []string{"kefud/store"}},
 	{name: "choose the agent", packages: []string{"kefud/router", "kefud/presence", "kefud/kefu"}},
-	{name: "SHA-1, AES, base64, random bytes", packages: []string{"crypto/", "encoding/base64"}},
-	{name: "verify, open, parse, seal, answer", packages: []string{"kefud/wechat"}},
+	{name: "SHA-1 and -256, AES, base64, random bytes, for whomever", packages: []string{"crypto/", "encoding/base64"}},
+	{name: "verify, open, parse, seal, answer, but for those", packages: []string{"kefud/wechat"}},
 	{name: "handler besides", packages: []string{"kefud/handler", "kefud/internal", "kefud/bench", " main."}},
 	{name: "Gin", packages: []string{"gin-gonic/gin"}},
 	{name: "net/http: heads, deadlines, states", packages: []string{"net/http."}},
@@ -177,7 +177,7 @@ func profileTable(got []cost) string {
 	crypto := slices.IndexFunc(layers, func(l layer) bool { return slices.Contains(l.packages, "crypto/") })
 	sealed := safe*got[2].shares[crypto] - memory*got[1].shares[crypto]
 	fmt.Fprintf(&w, " |\n\nWithout a store kefud takes %.1f µs more than Gin does to answer \"success\" unread: %.2f of its pushes. 0.90 would leave %.1f µs for all of verifying, parsing, choosing, counting and logging.\n"+
-		"In safe mode it takes %.1f µs more than Gin: %.2f. %.1f µs more than in plain mode, of which %.1f µs are spent inside of Go's own SHA-1, AES and base64; the rest reads the envelope, writes it, and carries twice the bytes. 0.75 would leave %.1f µs for all that kefud does beside Gin.\n"+
+		"In safe mode it takes %.1f µs more than Gin: %.2f. %.1f µs more than in plain mode, of which %.1f µs are spent inside of Go's own SHA-1, AES, base64 and random bytes; the rest reads the envelope, writes it, and carries twice the bytes. 0.75 would leave %.1f µs for all that kefud does beside Gin.\n"+
 		"With a Redis, Gin and one GET by the client library take %.1f µs, which is %.2f of Gin's pushes with nothing done; kefud's whole push takes %.1f µs, %.2f. 0.55 would be %.1f µs.\n",
 		memory-gin, gin/memory, gin/0.9-gin, safe-gin, gin/safe, safe-memory, sealed, gin/0.75-gin, asking, gin/asking, full, gin/full, gin/0.55)
 	return w.String()

@@ -7,7 +7,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -206,24 +208,64 @@ func TestDeadline(t *testing.T) {
 func TestCallbackLine(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.route = func(context.Context, *kefu.Message) kefu.Decision {
-		return kefu.Decision{
-			Answer: kefu.Answer{Way: kefu.WayNamed, Agent: "wang", Account: "kf1@gh"}, Entry: "cs1", Agent: "wang", Step: 2,
-			Reason: kefu.ReasonStandIn,
+	stoodIn := kefu.Decision{
+		Answer: kefu.Answer{Way: kefu.WayNamed, Agent: "wang", Account: "kf1@gh"}, Entry: "cs1", Agent: "wang", Step: 2,
+		Reason: kefu.ReasonStandIn,
+	}
+	broke := kefu.Decision{
+		Answer: kefu.Answer{Way: kefu.WayPlain}, Reason: kefu.ReasonDegraded, Degraded: true, Cause: kefu.CauseStore, Err: errors.New("refused"),
+	}
+	var sent []string
+	for i, d := range []kefu.Decision{stoodIn, broke, stoodIn, broke} { // each as the first of its kind, and again
+		r.route = func(context.Context, *kefu.Message) kefu.Decision { return d }
+		sent = append(sent, fmt.Sprintf("626588105929544796%d", i))
+		r.do(t, http.MethodPost, sign(), push(sent[i]))
+	}
+	var got []map[string]any
+	for text := range strings.Lines(r.log.String()) {
+		var line map[string]any
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Fatalf("%v in %q", err, text)
 		}
+		if line["message"] != "callback answered" {
+			continue
+		}
+		for key := range line {
+			if n := strings.Count(text, `"`+key+`":`); n != 1 {
+				t.Errorf("%q stands %d times in %s", key, n, text)
+			}
+		}
+		if _, ok := line["took_ms"].(float64); !ok {
+			t.Errorf("no took_ms in %s", text)
+		}
+		delete(line, "took_ms")
+		got = append(got, line)
 	}
-	r.do(t, http.MethodPost, sign(), push("6265881059295447969"))
-	var line map[string]any
-	if err := json.Unmarshal(r.log.Bytes(), &line); err != nil {
-		t.Fatalf("%v in %q, want one line", err, r.log)
+	line := func(i int, more map[string]any) map[string]any {
+		all := map[string]any{
+			"message": "callback answered", "app": "shop", "msg": sent[i], "kind": "text", "conversation": "oABC…hijk",
+		}
+		maps.Copy(all, more)
+		return all
 	}
-	delete(line, "took_ms")
-	want := map[string]any{
-		"level": "info", "message": "callback answered", "app": "shop", "msg": "6265881059295447969", "kind": "text",
-		"conversation": "oABC…hijk", "entry": "cs1", "agent": "wang", "reason": "stand_in", "step": 2.0, "reply": "transfer_named",
+	wantStoodIn := map[string]any{
+		"level": "info", "entry": "cs1", "agent": "wang", "reason": "stand_in", "step": 2.0, "reply": "transfer_named",
 	}
-	if diff := cmp.Diff(want, line); diff != "" {
+	wantBroke := map[string]any{
+		"level": "warn", "entry": "", "agent": "", "reason": "degraded", "step": 0.0, "reply": "transfer", "cause": "store",
+	}
+	want := []map[string]any{line(0, wantStoodIn), line(1, wantBroke), line(2, wantStoodIn), line(3, wantBroke)}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	counted := r.do(t, http.MethodGet, "/metrics", "", "Authorization", "Bearer admin-token").Body.String()
+	for _, sample := range []string{
+		`kefud_degraded_total{app="shop",cause="store"} 2`,
+		`kefud_decisions_total{app="shop",reason="stand_in"} 2`, `kefud_decisions_total{app="shop",reason="degraded"} 2`,
+	} {
+		if !strings.Contains(counted, sample) {
+			t.Errorf("%s is not counted", sample)
+		}
 	}
 }
 

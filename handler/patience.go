@@ -25,6 +25,10 @@ type patience struct {
 	told    atomic.Int64 // what the runtime knows, an instant; changed by who is telling
 }
 
+// Instants are nanoseconds since the Crowd was made, so that they can be noted without a
+// lock. never is that of a deadline that there is not.
+const never = 0
+
 // set notes the deadline until, and tells it to who waits already.
 func (p *patience) set(until int64, tell func(int64) error) error {
 	p.until.Store(until)
@@ -37,31 +41,27 @@ func (p *patience) set(until int64, tell func(int64) error) error {
 // begin is called before something is waited for.
 func (p *patience) begin(tell func(int64) error) error {
 	p.waiting.Store(true)
-	if !p.late() {
+	if _, late := p.late(); !late {
 		return nil
 	}
 	return p.hurry(tell)
 }
 
-// late reports whether what is told is later than what was asked for.
-func (p *patience) late() bool {
+// late gives the deadline, and reports whether what is told is later.
+func (p *patience) late() (int64, bool) {
 	until, told := p.until.Load(), p.told.Load()
-	return until != never && (told == never || until < told)
+	return until, until != never && (told == never || until < told)
 }
 
-// hurry tells the deadline if what is told would be too late.
+// hurry tells the deadline if what is told would be too late. What it tells is sooner in
+// any case: that what is told becomes later is for over alone, while somebody waits.
 func (p *patience) hurry(tell func(int64) error) error {
 	p.telling.Lock()
 	defer p.telling.Unlock()
-	if !p.late() {
+	until, late := p.late()
+	if !late {
 		return nil
 	}
-	return p.tell(tell)
-}
-
-// tell tells the deadline. Locked.
-func (p *patience) tell(tell func(int64) error) error {
-	until := p.until.Load()
 	p.told.Store(until)
 	return tell(until)
 }
@@ -74,17 +74,15 @@ func (p *patience) over(err error, now func() int64, tell func(int64) error) boo
 		p.telling.Lock()
 		defer p.telling.Unlock()
 		if until := p.until.Load(); until == never || now() < until {
-			return p.tell(tell) != nil
+			p.told.Store(until)
+			return tell(until) != nil
 		}
 	}
 	p.waiting.Store(false)
 	return true
 }
 
-// never is the instant of a deadline that there is not.
-const never = 0
-
-// instant gives a deadline as the nanoseconds since the Crowd was made.
+// instant gives the instant of a deadline.
 func (c *Crowd) instant(t time.Time) int64 {
 	if t.IsZero() {
 		return never
@@ -92,7 +90,7 @@ func (c *Crowd) instant(t time.Time) int64 {
 	if d := int64(t.Sub(c.start)); d != never {
 		return d
 	}
-	return never + 1
+	return never - 1
 }
 
 // deadline is the other way round.

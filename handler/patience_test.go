@@ -4,11 +4,14 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,6 +54,8 @@ func TestGuestKeepsTheDeadlineAskedForLast(t *testing.T) {
 		"moved up while it reads":      {first: []time.Duration{60 * s}, later: []time.Duration{3 * s}, passes: 3 * s},
 		"in the past while it reads":   {first: []time.Duration{60 * s}, later: []time.Duration{-time.Hour}, passes: s},
 		"passed already":               {first: []time.Duration{-time.Hour}, passes: 0},
+		"passes at once":               {first: []time.Duration{0}, passes: 0},
+		"as far as can be":             {first: []time.Duration{math.MaxInt64, 5 * s}, passes: 5 * s},
 		"passed, and then a later one": {first: []time.Duration{-time.Hour, 7 * s}, passes: 7 * s},
 		"on and on while it reads":     {first: []time.Duration{2 * s}, later: []time.Duration{3 * s, 4 * s, 50 * s}, passes: 50 * s},
 	} {
@@ -84,6 +89,60 @@ func TestGuestKeepsTheDeadlineAskedForLast(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// net/http ends a wait by a deadline in the past, which has no reading of the monotonic clock.
+func TestGuestEndsAWaitByADeadlineLongAgo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, _, mine := newGuest()
+		for range 100 {
+			go func() { _ = g.SetReadDeadline(time.Unix(1, 0)) }() // seen by the reader, who waits for ever else
+			if n, err := g.Read(make([]byte, 2)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatalf("Read = %d, %v", n, err)
+			}
+			synctest.Wait()
+			if err := g.SetReadDeadline(time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(mine.Close(), g.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Of one who begins to wait and one who sets a deadline at the same moment, one tells it.
+func TestPatienceTellsADeadlineThatIsSetWhileSomebodyBegins(t *testing.T) {
+	t.Parallel()
+	const rounds, past = 100_000, -1
+	tell := func(int64) error { return nil }
+	var turn, done atomic.Int64
+	all := make([]patience, rounds+1)
+	go func() {
+		for round := int64(1); round <= rounds; round++ {
+			for turn.Load() < round {
+				runtime.Gosched()
+			}
+			for range round % 32 { // now a little sooner, now a little later
+			}
+			_ = all[round].set(past, tell)
+			done.Store(round)
+		}
+	}()
+	defer turn.Store(rounds + 1) // whoever sets has an end
+	for round := int64(1); round <= rounds; round++ {
+		turn.Store(round)
+		for range round % 64 / 2 {
+		}
+		_ = all[round].begin(tell)
+		for done.Load() != round {
+			runtime.Gosched()
+		}
+		if got := all[round].told.Load(); got != past {
+			t.Fatalf("in round %d nobody told the deadline", round)
+		}
 	}
 }
 

@@ -38,9 +38,8 @@ func (c *Codec) Open(q Query, body []byte) (Push, error) {
 	return p, nil
 }
 
-// Open reads a push into p, which is empty before, and verifies the ciphertext if there is
-// one. The error is ErrSignature or ErrUnreadable, and p nothing to be used then; there is
-// none for fields or types that are unknown, which come as KindUnknown.
+// Open reads a push into p, and verifies the ciphertext if there is one. The error is
+// ErrSignature or ErrUnreadable, and p nothing to be used then; there is none for fields or types that are unknown, which come as KindUnknown.
 //
 // The body's first byte says what it is. WeChat's Content-Type does not:
 // JSON comes as text/xml, https://github.com/tencentyun/wafer2-startup/issues/104,
@@ -55,7 +54,7 @@ func (s Signed) Open(body []byte, p *Push) error {
 	if p.outer, err = c.parse(body, &f); err != nil {
 		return err
 	}
-	p.inner, p.nonce = p.outer, s.query.Nonce
+	p.inner, p.nonce, p.key = p.outer, s.query.Nonce, nil
 	if err := c.unwrap(p, s.query, &f); err != nil {
 		return err
 	}
@@ -91,8 +90,8 @@ func (c *Codec) unwrap(p *Push, q Query, f *fields) error {
 	return err
 }
 
-// parse reads a body or a decrypted text, which may begin with a byte order
-// mark and white space.
+// parse makes f the fields of a body or a decrypted text, which may begin with a byte
+// order mark and white space.
 func (c *Codec) parse(text []byte, f *fields) (format, error) {
 	*f = fields{}
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))

@@ -193,7 +193,7 @@ func isPlain(s string) bool {
 	return true
 }
 
-// plain is which bytes WeChat's ids and names are made of.
+// plain is which bytes WeChat's ids and names, also those of elements, are made of.
 var plain = bytesOf("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-.")
 
 func bytesOf(s string) [256]bool {

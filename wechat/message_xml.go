@@ -187,6 +187,7 @@ func (r *xmlReader) next(text *strings.Builder) (xmlTag, bool) {
 			_, ok = r.cut(len("!--"), "-->")
 		case strings.HasPrefix(rest, "?"):
 			_, ok = r.cut(len("?"), "?>")
+		default: // a DOCTYPE, which is not read over
 		}
 		if !ok {
 			return xmlTag{}, false
