@@ -127,6 +127,11 @@ func (o *Outbox) send(ctx context.Context, to kefu.CustomerID, note draft) error
 	})
 }
 
+// takenBack is how long lines to an agent that could not be sent are left alone. Whoever waits
+// for one takes it back meanwhile, and brings the customer to another: if it was sent in between,
+// both would have it, and the agent perhaps twice.
+const takenBack = 300 * time.Millisecond
+
 // judge gives the verdict on a delivery that was tried.
 func (o *Outbox) judge(d kefu.Delivery, err error) kefu.Verdict {
 	if err == nil {
@@ -140,8 +145,11 @@ func (o *Outbox) judge(d kefu.Delivery, err error) kefu.Verdict {
 	if v.Reason == "" {
 		v.Reason = reasonUnknown
 	}
-	now := o.now()
-	due := now.Add(o.backoff.delay(d.Attempts, fault.RetryAfter()))
+	now, least := o.now(), fault.RetryAfter()
+	if len(d.Lines) > 0 {
+		least = max(least, takenBack)
+	}
+	due := now.Add(o.backoff.delay(d.Attempts, least))
 	switch {
 	case fault.AllowanceGone() && (len(d.Lines) > 0 || d.More):
 		// Held for the agent until he writes.

@@ -348,3 +348,28 @@ func TestDeliverIsInTime(t *testing.T) {
 		})
 	})
 }
+
+// Whoever waits for a line to be sent has the time to take it back.
+func TestLinesAreLeftAloneWhileTheyAreTakenBack(t *testing.T) {
+	t.Parallel()
+	busy, base := faultError{retry: true, reason: "busy"}, Backoff{}.orDefault().Base
+	for name, tt := range map[string]struct {
+		d           kefu.Delivery
+		err         faultError
+		least, most time.Duration
+	}{
+		"lines":                     {kefu.Delivery{Lines: []kefu.Line{chatLine("1", "x")}}, busy, takenBack, takenBack + base},
+		"lines, when WeChat says":   {kefu.Delivery{Lines: []kefu.Line{chatLine("1", "x")}}, faultError{retry: true, after: time.Second}, time.Second, time.Second + base},
+		"what nobody can take back": {kefu.Delivery{}, busy, 0, base},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := testOutbox(t, &fakeSender{})
+			for range 100 {
+				if v := o.judge(tt.d, tt.err); v.Outcome != kefu.OutcomeRetry || v.Due.Before(noon.Add(tt.least)) || v.Due.After(noon.Add(tt.most)) {
+					t.Fatalf("%v, due %s after, want between %s and %s", v.Outcome, v.Due.Sub(noon), tt.least, tt.most)
+				}
+			}
+		})
+	}
+}
