@@ -24,6 +24,8 @@ type layer struct {
 }
 
 var layers = []layer{
+	{name: "the runtime's watcher (sysmon)", marks: [2]string{"runtime.sysmon"}},
+	{name: "the kernel: fall asleep, wake up, switch", marks: [2]string{" __schedule"}},
 	{name: "the collector", marks: [2]string{"gcBgMarkWorker"}},
 	{name: "Redis: the client library, with its sockets", marks: [2]string{"redis/go-redis"}},
 	{name: "socket: write the answer", marks: [2]string{"net/http.", "poll.(*FD).Write"}},
@@ -36,7 +38,7 @@ var layers = []layer{
 	{name: "handler besides", packages: []string{"kefud/handler", "kefud/internal", "kefud/bench", " main."}},
 	{name: "Gin", packages: []string{"gin-gonic/gin"}},
 	{name: "net/http: heads, deadlines, states", packages: []string{"net/http."}},
-	{name: "goroutines: sleep, wake, switch; and the rest"},
+	{name: "goroutines, and the rest"},
 }
 
 // layerOf gives the number of a layer. The functions are the innermost first.
@@ -59,31 +61,49 @@ func layerOf(functions []string) int {
 	return len(layers) - 1
 }
 
-// profile saturates a server and has perf look 2,000 times a second at what it does. It
-// gives the layers' shares.
-func (b *bench) profile(ctx context.Context, r row) ([]float64, error) {
+// A busyness keeps a server busy for so long.
+type busyness func(ctx context.Context, at *stand, d time.Duration) error
+
+// saturating asks of a server what it can do.
+func (b *bench) saturating(_ context.Context, at *stand, d time.Duration) error {
+	sweep, err := b.sweeper(at)
+	if err != nil {
+		return err
+	}
+	defer sweep.close()
+	begin := time.Now()
+	_, err = sweep.run(at.g, func(int64) bool { return time.Since(begin) < d })
+	return err
+}
+
+// pacing asks 10,000 pushes a second of it.
+func (b *bench) pacing(ctx context.Context, at *stand, d time.Duration) error {
+	if err := at.g.connect(ctx, at.server.addr, b.conns); err != nil {
+		return err
+	}
+	if err := at.g.first(customers); err != nil {
+		return err
+	}
+	_, err := at.g.open(paced, d)
+	return err
+}
+
+// profile has perf look 2,000 times a second at what a server does under a load. It gives
+// the layers' shares.
+func (b *bench) profile(ctx context.Context, r row, busy busyness) ([]float64, error) {
 	at, err := b.stand(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	defer at.down()
-	sweep, err := b.sweeper(at)
-	if err != nil {
-		return nil, err
-	}
-	defer sweep.close()
+	const warm = 500 * time.Millisecond
+	failed := make(chan error, 1)
+	go func() { failed <- busy(ctx, at, b.d+2*warm) }()
+	time.Sleep(warm)
 	file := filepath.Join(b.dir, "perf.data")
 	record := exec.CommandContext(ctx, "perf", "record", "-q", "-F", "2000", "-g", "-o", file, //nolint:gosec // ours
 		"-p", strconv.Itoa(at.server.Process.Pid), "--", "sleep", strconv.FormatFloat(b.d.Seconds(), 'f', -1, 64))
-	begin := time.Now()
-	if err := record.Start(); err != nil {
-		return nil, fmt.Errorf("perf: %w", err)
-	}
-	_, err = sweep.run(at.g, func(int64) bool { return time.Since(begin) < b.d })
-	if failed := record.Wait(); err == nil && failed != nil {
-		err = failed
-	}
-	if err != nil {
+	if err := errors.Join(record.Run(), <-failed); err != nil {
 		return nil, fmt.Errorf("profile: %w", err)
 	}
 	text, err := exec.CommandContext(ctx, "perf", "script", "-i", file, "-F", "ip,sym").Output() //nolint:gosec // ours
@@ -135,7 +155,7 @@ func (b *bench) profiles(ctx context.Context, all []row, measured [][]sample) st
 	if len(slices.DeleteFunc(slices.Clone(all), func(r row) bool { return !r.profiled })) < 5 {
 		return "" // not all of them are measured
 	}
-	var got []cost
+	var got, calm []cost
 	gin := 0.
 	for i, r := range all {
 		if !r.profiled {
@@ -145,19 +165,28 @@ func (b *bench) profiles(ctx context.Context, all []row, measured [][]sample) st
 			gin = median(measured[i], func(s sample) float64 { return s.serverCPU })
 		}
 		fmt.Printf("profile  %s\n", r.name)
-		c := cost{name: r.name, all: gin * median(measured[i], sample.floors)}
-		var err error
-		if c.shares, err = b.profile(ctx, r); err != nil {
+		shares, err := b.profile(ctx, r, b.saturating)
+		if err != nil {
 			return fmt.Sprintf("\nWhere the time goes is not known, for that needs perf: %s: %v.\n", r.name, err)
 		}
-		got = append(got, c)
+		got = append(got, cost{r.name, gin * median(measured[i], sample.floors), shares})
+		if strings.HasPrefix(r.server, inMemory) {
+			continue
+		}
+		if shares, err = b.profile(ctx, r, b.pacing); err != nil {
+			return fmt.Sprintf("\nWhere the time goes is not known, for that needs perf: %s at %d/s: %v.\n", r.name, paced, err)
+		}
+		calm = append(calm, cost{r.name, median(measured[i], func(s sample) float64 { return s.pacedCPU[0] }), shares})
 	}
-	return profileTable(got)
+	return "\n## Where the time goes\n\nCPU µs a push of the saturated server: the Gin floor's, and for the others as many times that as they take beside it, so that what else the machine did is in all of them; parted as the samples of `perf record` are in one more run, 2,000 a second. A sample counts for the innermost part that stands here, but for the first six, which count as a whole.\n\n" +
+		costTable(got) + limits(got) +
+		"\nThe same at 10,000/s, where the server rests in between, and next to nothing comes together:\n\n" + costTable(calm) + calmLimits(calm)
 }
 
-func profileTable(got []cost) string {
+// costTable has a column for each server, and a line for each layer.
+func costTable(got []cost) string {
 	var w strings.Builder
-	w.WriteString("\n## Where the time goes\n\nCPU µs a push of the saturated server: the Gin floor's, and for the others as many times that as they take beside it, so that what else the machine did is in all of them; parted as the samples of `perf record` are in one more run, 2,000 a second. A sample counts for the innermost part that stands here, but for sockets, client library and collector as a whole.\n\n|")
+	w.WriteByte('|')
 	for _, c := range got {
 		w.WriteString(" | " + c.name)
 	}
@@ -165,7 +194,7 @@ func profileTable(got []cost) string {
 	for i, l := range layers {
 		w.WriteString("| " + l.name)
 		for _, c := range got {
-			fmt.Fprintf(&w, " | %.1f", c.shares[i]*c.all)
+			fmt.Fprintf(&w, " | %.1f", c.of(i))
 		}
 		w.WriteString(" |\n")
 	}
@@ -173,12 +202,28 @@ func profileTable(got []cost) string {
 	for _, c := range got {
 		fmt.Fprintf(&w, " | **%.1f**", c.all)
 	}
+	w.WriteString(" |\n")
+	return w.String()
+}
+
+// of is what a layer takes.
+func (c cost) of(layer int) float64 { return c.shares[layer] * c.all }
+
+// limits says how far the saturated servers are from what they could reach.
+func limits(got []cost) string {
 	gin, memory, safe, asking, full := got[0].all, got[1].all, got[2].all, got[3].all, got[4].all
 	crypto := slices.IndexFunc(layers, func(l layer) bool { return slices.Contains(l.packages, "crypto/") })
-	sealed := safe*got[2].shares[crypto] - memory*got[1].shares[crypto]
-	fmt.Fprintf(&w, " |\n\nWithout a store kefud takes %.1f µs more than Gin does to answer \"success\" unread: %.2f of its pushes. 0.90 would leave %.1f µs for all of verifying, parsing, choosing, counting and logging.\n"+
+	return fmt.Sprintf("\nWithout a store kefud takes %.1f µs more than Gin does to answer \"success\" unread: %.2f of its pushes. 0.90 would leave %.1f µs for all of verifying, parsing, choosing, counting and logging.\n"+
 		"In safe mode it takes %.1f µs more than Gin: %.2f. %.1f µs more than in plain mode, of which %.1f µs are spent inside of Go's own SHA-1, AES, base64 and random bytes; the rest reads the envelope, writes it, and carries twice the bytes. 0.75 would leave %.1f µs for all that kefud does beside Gin.\n"+
 		"With a Redis, Gin and one GET by the client library take %.1f µs, which is %.2f of Gin's pushes with nothing done; kefud's whole push takes %.1f µs, %.2f. 0.55 would be %.1f µs.\n",
-		memory-gin, gin/memory, gin/0.9-gin, safe-gin, gin/safe, safe-memory, sealed, gin/0.75-gin, asking, gin/asking, full, gin/full, gin/0.55)
-	return w.String()
+		memory-gin, gin/memory, gin/0.9-gin, safe-gin, gin/safe, safe-memory, got[2].of(crypto)-got[1].of(crypto), gin/0.75-gin, asking, gin/asking, full, gin/full, gin/0.55)
+}
+
+// calmLimits says what holds the latency at 10,000/s.
+func calmLimits(got []cost) string {
+	gin, asking, full := got[0], got[1], got[2]
+	const watcher, switches = 0, 1
+	return fmt.Sprintf("\nA push with a Redis wakes the server twice, for the request and for Redis' answer, and takes %.0f µs of it, where Gin's takes %.0f and that of Gin with one GET %.0f; %.0f µs of kefud's are the kernel's switching and the runtime's watcher, which nobody who asks Redis is spared. "+
+		"What comes together waits in line for that, and for Redis and the generator, which share the other core: that is p50, and with the pauses of a shared machine p99.\n",
+		full.all, gin.all, asking.all, full.of(watcher)+full.of(switches))
 }

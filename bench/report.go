@@ -43,7 +43,7 @@ func (b *bench) report(all []row, got [][]sample, where string) string {
 		"The raw socket server has no counters of allocations. System calls are counted by perf, where that is installed and allowed. " +
 		"The generator looks for answers every 200 µs and sleeps in between, so that no server pays for waking it: the slower one would pay for more.\n\n" +
 		"## Latency\n\nOpen loop; latency counts from when the push was due. Milliseconds.\n\n" +
-		"| Server | half of its maximum: p50 | p99 | p99.9 | 10,000/s: p50 | p99 | p99.9 |\n|---|---|---|---|---|---|---|\n")
+		"| Server | half of its maximum: p50 | p99 | p99.9 | 10,000/s: p50 | p99 | p99.9 | CPU µs/push then: server | Redis | generator |\n|---|---|---|---|---|---|---|---|---|---|\n")
 	for i, r := range all {
 		if r.server == raw {
 			continue
@@ -51,10 +51,13 @@ func (b *bench) report(all []row, got [][]sample, where string) string {
 		of := func(f func(sample) time.Duration) string {
 			return spread("%.2f", got[i], func(s sample) float64 { return f(s).Seconds() * 1e3 })
 		}
-		fmt.Fprintf(&w, "| %s | %s | %s | %s | %s | %s | %s |\n", r.name, of(func(s sample) time.Duration { return s.half.p50 }),
+		cpu := func(whose int) string {
+			return spread("%.0f", got[i], func(s sample) float64 { return s.pacedCPU[whose] })
+		}
+		fmt.Fprintf(&w, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.name, of(func(s sample) time.Duration { return s.half.p50 }),
 			of(func(s sample) time.Duration { return s.half.p99 }), of(func(s sample) time.Duration { return s.half.p999 }),
 			of(func(s sample) time.Duration { return s.paced.p50 }), of(func(s sample) time.Duration { return s.paced.p99 }),
-			of(func(s sample) time.Duration { return s.paced.p999 }))
+			of(func(s sample) time.Duration { return s.paced.p999 }), cpu(0), cpu(1), cpu(2))
 	}
 	w.WriteString(where)
 	w.WriteString("\nPowerWeChat is not compared: its module cannot be had with a verified checksum (tried: v3.4.22). chanxuehong/wechat stands in its place.\n")

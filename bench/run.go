@@ -63,6 +63,7 @@ type sample struct {
 	commands, reads                      float64 // of Redis, a push
 	calls                                float64 // system calls of the server, a push; 0 = not known
 	half, paced                          quantiles
+	pacedCPU                             [3]float64 // µs a push then: server, Redis, generator
 }
 
 // overFloor is the ratio to the Gin floor.
@@ -226,12 +227,27 @@ func (b *bench) measure(ctx context.Context, r row) (sample, error) {
 			continue // it would wait in line only
 		}
 		g.mold.prepare(int(g.next.Load()) + int(p.rate*b.d.Seconds()))
+		before := at.cpus()
 		took, err := g.open(p.rate, b.d)
 		if err != nil || len(took) == 0 {
 			return s, fmt.Errorf("open loop: %w", err)
 		}
 		of := func(q float64) time.Duration { return took[int(q*float64(len(took)-1))] }
 		*p.into = quantiles{of(.5), of(.99), of(.999)}
+		if p.into == &s.paced {
+			for i, now := range at.cpus() {
+				s.pacedCPU[i] = micro(now-before[i]) / float64(len(took))
+			}
+		}
 	}
 	return s, nil
+}
+
+// cpus is what server, Redis and generator have computed so far.
+func (s *stand) cpus() [3]time.Duration {
+	all := [3]time.Duration{s.server.cpu(), 0, own()}
+	if s.redis != nil {
+		all[1] = s.redis.cpu()
+	}
+	return all
 }
