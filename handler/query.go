@@ -23,7 +23,7 @@ func query(raw string) wechat.Query {
 		slot := querySlot(&q, name)
 		switch {
 		case slot == nil: // nobody reads it
-		case *slot != "" || value == "": // twice, or perhaps
+		case *slot != "" || value == "": // it comes twice, or may yet: what is empty counts as well
 			return standardQuery(raw)
 		default:
 			*slot = value

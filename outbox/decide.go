@@ -127,8 +127,8 @@ func (o *Outbox) send(ctx context.Context, to kefu.CustomerID, note draft) error
 	})
 }
 
-// takenBack is how long lines to an agent that could not be sent are left alone. Whoever waits
-// for one takes it back meanwhile, and brings the customer to another: if it was sent in between,
+// takenBack is how long lines to an agent that could not be sent are left alone: as long as the
+// relay may take to withdraw one. Whoever waits for one does so meanwhile, and brings the customer to another: if it was sent in between,
 // both would have it, and the agent perhaps twice.
 const takenBack = 300 * time.Millisecond
 

@@ -13,7 +13,7 @@ const (
 	pollLeast = 3 * time.Millisecond
 	pollMost  = 30 * time.Millisecond
 	dueSoon   = 400 * time.Millisecond // sooner than any lease ends that was just taken
-	takeBack  = 300 * time.Millisecond // for withdrawing what could not be sent in time
+	takeBack  = 300 * time.Millisecond // for withdrawing what could not be sent in time; so long the outbox leaves it alone
 	reserve   = 500 * time.Millisecond // of the caller's time, for what has to follow a failure
 )
 
